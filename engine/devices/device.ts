@@ -237,6 +237,11 @@ export interface Device {
    * updates of weights are as fast as replays of pieces.
    */
   replayOutside?(weights: readonly Weight[], replay: (piece: TensorPiece) => Promise<void>): Promise<void>;
+  /**
+   * The same for a trainable weight, where it is: as many elements as `bytes` has, from the first on, which `bytes` holds
+   * afterwards. For a device that maps model files into memory itself.
+   */
+  replayWeight?(weight: Weight, first: number, bytes: Uint8Array, entries: LogEntries, noise: Noise): Promise<void>;
   /** Starts a pass; one at a time. */
   begin(perturbation: Perturbation | null, precision?: Precision, options?: PassOptions): Pass;
   /** An empty cache. */

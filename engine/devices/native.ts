@@ -155,6 +155,11 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       }
       if (aligned !== bytes) bytes.set(aligned);
     },
+    async replayWeight(weight, first, bytes, entries, noise) {
+      for (const part of partsOf(entries, entriesAtOnce)) {
+        await native.replayWeight(find.weight(weight), first, bytes, ...packed(part), noises[noise]);
+      }
+    },
     begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
       checkOptions(options, perturbation);

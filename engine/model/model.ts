@@ -104,17 +104,25 @@ export async function loadWeights(
   const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
-    const { name, shape } = tensor;
-    const spec = { name, shape, dtype: trainedDtype(tensor), trainable: trained.has(name) };
     await beforeChunk?.();
-    const kept = start?.get(name);
-    const weight = kept
-      ? device.createWeight(spec, await readTensor(kept, beforeChunk))
-      : (device.mapWeight?.(spec, tensor) ??
-        device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk))));
-    weights.set(definition.name, weight);
+    const kept = start?.get(tensor.name) ?? null;
+    weights.set(definition.name, await loadWeight(tensor, device, trained.has(tensor.name), kept, beforeChunk));
   }
   return weights;
+}
+
+/** A stored tensor on a device. @param kept where its bytes are instead, in the dtype of training */
+export async function loadWeight(
+  tensor: TensorLocation,
+  device: Device,
+  trainable: boolean,
+  kept: TensorLocation | null = null,
+  beforeChunk?: () => Promise<void>,
+): Promise<Weight> {
+  const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable };
+  if (kept) return device.createWeight(spec, await readTensor(kept, beforeChunk));
+  const mapped = device.mapWeight?.(spec, tensor);
+  return mapped ?? device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk)));
 }
 
 /** The adapter as it starts, its weights on the device. */

@@ -48,6 +48,13 @@ export interface NativeDevice {
   mapWeight(weight: NativeWeight, path: string, offset: number, half: boolean): number;
   freeWeight(id: number): void;
   readWeight(id: number): Promise<Uint8Array>;
+  /** Replays onto as many elements as `bytes` has, from the first on, and writes what they are then to `bytes`. */
+  replayWeight(
+    id: number,
+    first: number,
+    bytes: Uint8Array,
+    ...entries: [...NativeEntries, noise: number]
+  ): Promise<void>;
   update(ids: Int32Array, ...entries: [...NativeEntries, noise: number]): Promise<void>;
   /** Losses or logits; nothing if the logits went into memory that was given. */
   run(pass: NativePass): Promise<Float64Array | Float32Array | undefined>;

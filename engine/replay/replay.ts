@@ -90,8 +90,7 @@ export interface ReplayOptions extends ModelFilesOptions {
 }
 
 /**
- * The weight files that a log makes of its base. A piece is read while the one before it is replayed and the caller uses the
- * one before that: three are in memory, whatever the size of the model.
+ * The weight files that a log makes of its base. Three pieces are in memory, whatever the size of the model.
  */
 export async function* replayedFiles(
   base: ModelFolder,
@@ -100,11 +99,7 @@ export async function* replayedFiles(
   options: ReplayOptions = {},
 ): AsyncGenerator<OutputFile> {
   const tensors = outputTensors(base, log.header.trainable);
-  const stored = readPieces(
-    tensors.map((tensor) => tensor.location),
-    options.pieceBytes,
-  );
-  const pieces = prefetch(replayPieces(prefetch(stored), log, device, options.beforePart));
+  const pieces = replayedPieces(tensors, log, device, options);
   const take = async function* take(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
     for (let left = bytesOf(tensor); left > 0;) {
       const { bytes } = await nextPiece(pieces);
@@ -119,6 +114,20 @@ export async function* replayedFiles(
   } finally {
     await pieces.return(undefined);
   }
+}
+
+/** The tensors in pieces, in order: one is read while the one before it is replayed and the caller uses the one before that. */
+export function replayedPieces(
+  tensors: readonly OutputTensor[],
+  log: StepLog,
+  device: Device,
+  { pieceBytes, beforePart }: Pick<ReplayOptions, "pieceBytes" | "beforePart"> = {},
+): AsyncGenerator<Piece> {
+  const stored = readPieces(
+    tensors.map((tensor) => tensor.location),
+    pieceBytes,
+  );
+  return prefetch(replayPieces(prefetch(stored), log, device, beforePart));
 }
 
 /** Applies all entries to the pieces of trained tensors, and passes the others through. */

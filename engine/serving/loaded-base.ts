@@ -1,6 +1,7 @@
 /**
  * A model that answers. A base is mapped once, frozen; checkpoints of an adapter share its weights and add their own, which are
- * replayed from the log in memory and compared with the digest of the trained ones before they answer anything.
+ * replayed from the log in memory and compared with the digest of the trained ones before they answer anything. So are all
+ * weights of a checkpoint that has no folder yet; once it has one they are mapped from there, like a base.
  */
 import { invariant } from "../../schema/errors.ts";
 import type { StepLog } from "../../schema/step-log.ts";
@@ -8,10 +9,13 @@ import type { Device, Pass, Precision, Products, Weight } from "../devices/devic
 import { bytesPerElement, elementCount } from "../devices/device.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
+import { locationOf } from "../model/files/folder.ts";
+import { trainedDtype } from "../model/files/half.ts";
 import type { AttachedAdapter } from "../model/forward.ts";
 import { ForwardPasses, LogitMemory, lookupIn } from "../model/forward.ts";
 import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
 import { replayOnto } from "../replay/onto-weights.ts";
+import { replayedWeights } from "../replay/replayed-weights.ts";
 import type { AdaptedRun } from "./adapted-rows.ts";
 import { adaptedRows } from "./adapted-rows.ts";
 
@@ -44,27 +48,69 @@ export interface LoadOptions {
 }
 
 export class LoadedBase implements LoadedModel {
-  readonly folder: ModelFolder;
   readonly device: Device;
   readonly prefixLength = 0;
   readonly terms = null;
-  readonly #weights: ReadonlyMap<string, Weight>;
+  /** By the names of their definitions. */
+  readonly #weights: Map<string, Weight>;
   readonly #precision: Precision;
   readonly #memory = new LogitMemory();
+  #folder: ModelFolder;
 
   constructor(folder: ModelFolder, device: Device, precision: Precision, weights: ReadonlyMap<string, Weight>) {
-    this.folder = folder;
+    this.#folder = folder;
     this.device = device;
     this.#precision = precision;
-    this.#weights = weights;
+    this.#weights = new Map(weights);
   }
 
   static async load(folder: ModelFolder, device: Device, { precision, beforePart }: LoadOptions): Promise<LoadedBase> {
     return new LoadedBase(folder, device, precision, await loadWeights(folder, device, new Set(), beforePart));
   }
 
+  /** All weights that a log makes of its base, and the digest of those that it trains. @throws what reading the base throws */
+  static async replay(
+    base: ModelFolder,
+    log: StepLog,
+    device: Device,
+    { precision, beforePart }: LoadOptions,
+  ): Promise<[LoadedBase, string]> {
+    const { weights, digest } = await replayedWeights(base, log, device, { beforePart });
+    return [new LoadedBase(base, device, precision, weights), digest];
+  }
+
+  get folder(): ModelFolder {
+    return this.#folder;
+  }
+
   get contextLength(): number {
     return this.folder.architecture.contextLength;
+  }
+
+  /** The stored bytes of a weight, by its stored name. */
+  read(name: string): Promise<Uint8Array> {
+    const weight = [...this.#weights.values()].find((one) => one.name === name);
+    invariant(weight, `${name} is a tensor of the model`);
+    return this.device.readWeight(weight);
+  }
+
+  /**
+   * Maps the same weights from a folder that has them, and frees the memory in which they were; false on a device that maps no
+   * files. What computes meanwhile goes on with what it has.
+   */
+  mapFrom(folder: ModelFolder): boolean {
+    const { device } = this;
+    for (const { name } of folder.architecture.tensors) {
+      const stored = locationOf(folder, name);
+      const spec = { name: stored.name, shape: stored.shape, dtype: trainedDtype(stored), trainable: false };
+      const mapped = device.mapWeight?.(spec, stored);
+      if (!mapped) return false;
+      const before = this.#weights.get(name);
+      this.#weights.set(name, mapped);
+      if (before) device.freeWeight(before);
+    }
+    this.#folder = folder;
+    return true;
   }
 
   get bytes(): number {

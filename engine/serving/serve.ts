@@ -9,12 +9,13 @@ import type { FromServing, ServedModel, ServingRequest, ToServing } from "../thr
 import type { PromptUse } from "./prompt-pieces.ts";
 import { cacheBytesPerToken } from "./caches.ts";
 import { Generating } from "./generating.ts";
+import { Keeping } from "./keeping.ts";
 import type { Heard, OpenRequest } from "./request.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Scoring } from "./scoring.ts";
 import { Stepwise } from "./stepwise.ts";
 import type { Warm, WarmOptions } from "./warm-models.ts";
-import { WarmModels, keyOf, lacksFolder, needsRebuild } from "./warm-models.ts";
+import { LacksMemory, WarmModels, keyOf, lacksFolder, needsReplay } from "./warm-models.ts";
 
 export interface ServeOptions extends WarmOptions {
   readonly budgetBytes: number;
@@ -51,6 +52,7 @@ const nothing = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 export class Serving {
   readonly #options: ServeOptions;
   readonly #warm: WarmModels;
+  readonly #keeping: Keeping;
   readonly #scheduler = new Scheduler();
   readonly #loads: Load[] = [];
   /** In the order in which they came. */
@@ -63,6 +65,7 @@ export class Serving {
     this.#options = options;
     this.#budgetBytes = options.budgetBytes;
     this.#warm = new WarmModels(device, options);
+    this.#keeping = new Keeping(this.#warm, { ...options, isAnswering: () => this.hasWork });
   }
 
   get hasWork(): boolean {
@@ -73,6 +76,8 @@ export class Serving {
   async handle(message: Exclude<ToServing, { type: "stop" }>): Promise<void> {
     if (message.type === "add") await this.#add(message.request);
     else if (message.type === "cancel") this.#cancel(message.id);
+    else if (message.type === "keep") void this.#keeping.write(message);
+    else if (message.type === "kept") await this.#keeping.end(message);
     else this.#budgetBytes = message.bytes;
     this.#settle();
   }
@@ -98,7 +103,8 @@ export class Serving {
     try {
       const warm = await this.#warm.find(request.model);
       if (warm) await this.#start(waiting, warm);
-      else if (needsRebuild(request.model)) this.#options.send({ type: "rebuild", id: request.id });
+      else if (request.model.checkpoint?.isStored === true && needsReplay(request.model))
+        this.#options.send({ type: "rebuild", id: request.id });
       else this.#load(waiting);
     } catch (error) {
       this.#failed(request.id, error);
@@ -108,7 +114,7 @@ export class Serving {
   #load(waiting: Waiting): void {
     const { model, id } = waiting.request;
     const key = keyOf(model);
-    this.#options.send({ type: "loading", id });
+    this.#options.send({ type: "loading", id, isReplay: needsReplay(model) });
     const load = this.#loads.find((other) => other.key === key && other.waiting);
     if (load) load.waiting?.push(waiting);
     else this.#loads.push(this.#newLoad(key, model, waiting));
@@ -116,15 +122,15 @@ export class Serving {
 
   #newLoad(key: string, model: ServedModel, first: Waiting): Load {
     const work = new Stepwise(async (beforePart) => {
-      const loading = { calls: first.calls, beforePart, now: this.#options.now };
+      const loading = { calls: first.calls, beforePart, now: this.#options.now, budgetBytes: this.#budgetBytes };
       try {
         const warm = await this.#warm.load(model, loading);
         for (const one of taken(load)) await this.#startOrFail(one, warm);
         warm.users.delete(loading);
       } catch (error) {
-        const isGone = await lacksFolder(model);
+        const needsFolder = error instanceof LacksMemory || (await lacksFolder(model));
         for (const { request } of taken(load)) {
-          if (isGone) this.#options.send({ type: "rebuild", id: request.id });
+          if (needsFolder) this.#options.send({ type: "rebuild", id: request.id });
           else this.#failed(request.id, error);
         }
       }
@@ -142,6 +148,7 @@ export class Serving {
   }
 
   async #start({ request, calls }: Waiting, warm: Warm): Promise<void> {
+    this.#keeping.begin(warm);
     const { id, task, prompt, done } = request;
     const answering = { model: warm.model, texts: warm.tokenizer.textsFor(calls), heard: this.#heard(id) };
     const [open, prompts]: [OpenRequest, readonly PromptUse[]] =

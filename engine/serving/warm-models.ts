@@ -10,11 +10,15 @@ import type { Device, Precision } from "../devices/device.ts";
 import { forgetHash, keptBaseHash, stampOf } from "../model/files/hashes.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { openModelFolder } from "../model/files/folder.ts";
+import { trainedDtype } from "../model/files/half.ts";
+import type { TensorInfo } from "../model/files/safetensors.ts";
+import { bytesOf } from "../model/files/safetensors.ts";
 import { wrongDigest } from "../replay/rebuild.ts";
-import { matchBase } from "../replay/replay.ts";
+import { matchBase, outputTensors } from "../replay/replay.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import type { ServedCheckpoint, ServedModel, WarmModel } from "../thread/serving-messages.ts";
 import { Batch } from "./batch.ts";
+import type { Unkept } from "./kept-copy.ts";
 import { KeptPrompts } from "./kept-prompts.ts";
 import type { LoadedModel } from "./loaded-base.ts";
 import { LoadedBase } from "./loaded-base.ts";
@@ -35,10 +39,13 @@ export interface Warm extends WarmModel {
   readonly users: Set<object>;
   /** The base whose weights it shares; null for one with weights of its own. */
   readonly parent: (Warm & { readonly model: LoadedBase }) | null;
-  readonly stamp: string;
+  /** Of the files that it is known by: those of its own weights, or of its base. */
+  stamp: string;
+  /** Set while all its weights are in memory alone. */
+  unkept: Unkept | null;
 }
 
-type WarmBase = Warm & { readonly model: LoadedBase };
+export type WarmBase = Warm & { readonly model: LoadedBase };
 
 /** A load. Models that it makes, or needs, are its own until it lets go of them (`Warm.users`). */
 export interface Loading {
@@ -46,9 +53,14 @@ export interface Loading {
   readonly beforePart: () => Promise<void>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Memory for everything that is warm. */
+  readonly budgetBytes: number;
 }
 
-function isBase(warm: Warm): warm is WarmBase {
+/** The memory that is not in use is too short to rebuild a checkpoint in it. */
+export class LacksMemory extends Error {}
+
+export function isBase(warm: Warm): warm is WarmBase {
   return warm.model instanceof LoadedBase;
 }
 
@@ -57,8 +69,8 @@ export function keyOf({ base, checkpoint }: ServedModel): string {
   return checkpoint ? `${base}:${checkpoint.chain}` : base;
 }
 
-/** Whether a model's own weights must be rebuilt to a folder before it can be loaded. @throws LOG_INVALID */
-export function needsRebuild({ checkpoint }: ServedModel): boolean {
+/** Whether all weights of a model were trained, and are in no folder yet. @throws LOG_INVALID */
+export function needsReplay({ checkpoint }: ServedModel): boolean {
   if (checkpoint?.folder !== null) return false;
   const { lora, prefix } = decodeStepLog(checkpoint.log).header;
   return !lora && !prefix;
@@ -105,8 +117,11 @@ export class WarmModels {
 
   /** Bytes of weights, of caches in use and of kept prompts. */
   get bytes(): number {
-    const weights = this.all.reduce((total, { bytes }) => total + bytes, 0);
-    return this.batches.reduce((total, { cachedBytes }) => total + cachedBytes, weights + this.#kept.bytes);
+    return this.all.reduce((total, { bytes }) => total + bytes, this.#cachedBytes + this.#kept.bytes);
+  }
+
+  get #cachedBytes(): number {
+    return this.batches.reduce((total, { cachedBytes }) => total + cachedBytes, 0);
   }
 
   /** Bytes of the weights that are needed now. */
@@ -129,12 +144,27 @@ export class WarmModels {
     return isSame ? warm : null;
   }
 
-  /** The caller takes `loading` out of its users. @throws NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED, BASE_MISMATCH, LOG_INVALID; INTERNAL if the weights differ from those trained */
+  /**
+   * The caller takes `loading` out of its users.
+   * @throws NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED, BASE_MISMATCH, LOG_INVALID; INTERNAL if the weights differ from those
+   *   trained; LacksMemory for a checkpoint that had better be a folder first
+   */
   async load(model: ServedModel, loading: Loading): Promise<Warm> {
     const { checkpoint } = model;
     if (!checkpoint) return this.#loadBase(model, loading);
     if (checkpoint.folder !== null) return this.#loadFolder(model, checkpoint.folder, loading);
-    return this.#loadAdapter(model, checkpoint, loading);
+    return needsReplay(model)
+      ? this.#replay(model, checkpoint, loading)
+      : this.#loadAdapter(model, checkpoint, loading);
+  }
+
+  /** A checkpoint that answers from memory alone is in a folder now: mapped from there it takes no memory that others lack. */
+  async mapFrom(warm: WarmBase, path: string): Promise<void> {
+    const folder = await openModelFolder(path);
+    const stamp = await stampOf(folder);
+    if (this.#isFreed(warm)) return;
+    if (warm.model.mapFrom(folder)) warm.stamp = stamp;
+    warm.unkept = null;
   }
 
   /** Frees what is not needed until everything fits, or the rest is in use. */
@@ -153,18 +183,37 @@ export class WarmModels {
   async #loadBase(model: ServedModel, loading: Loading): Promise<WarmBase> {
     const found = await this.find({ ...model, checkpoint: null }, loading);
     if (found && isBase(found)) return found;
-    const folder = await openModelFolder(model.modelPath);
-    const stamp = await stampOf(folder);
-    const keeper = { folder: model.hashesDir, now: loading.now };
-    const seen = await keptBaseHash(folder, basename(model.modelPath), keeper);
-    if (seen !== model.base) {
-      throw new SteplogError(
-        "BASE_MISMATCH",
-        `${basename(model.modelPath)} was registered with the hash ${model.base}, but its files have ${seen}. ` +
-          "Put the files back, or register the model under another name.",
-      );
-    }
+    const { folder, stamp } = await openBase(model, loading);
     return this.#loadWhole(folder, stamp, { base: model.base, chain: null }, loading);
+  }
+
+  /** All weights of a checkpoint, rebuilt in memory. */
+  async #replay(model: ServedModel, checkpoint: ServedCheckpoint, loading: Loading): Promise<Warm> {
+    const { folder, stamp } = await openBase(model, loading);
+    const log = decodeStepLog(checkpoint.log);
+    matchBase(folder, log.header, model.base);
+    const tensors = outputTensors(folder, log.header.trainable).map((tensor) => ({
+      ...tensor,
+      bytes: bytesOf(tensor),
+    }));
+    this.#makeRoom(memoryOf(tensors), loading.budgetBytes);
+    const tokenizer = await ModelTokenizer.load(folder.path, basename(folder.path), loading.calls);
+    const precision = this.#precisionOf(tensors);
+    const { beforePart } = loading;
+    const [replayed, digest] = await LoadedBase.replay(folder, log, this.#device, { precision, beforePart });
+    if (digest !== checkpoint.digest) {
+      replayed.free();
+      throw await wrongWeights(model, checkpoint, digest);
+    }
+    const named = { base: model.base, chain: checkpoint.chain, bytes: replayed.bytes };
+    const unkept = { base: folder, stamp, header: log.header };
+    return this.#add({ ...named, model: replayed, tokenizer, parent: null, stamp, unkept }, loading);
+  }
+
+  /** Weights that are mapped may be more than there is memory, those that are not may not. @throws LacksMemory */
+  #makeRoom(bytes: number, budgetBytes: number): void {
+    if (this.pinnedBytes + this.#cachedBytes + bytes > budgetBytes) throw new LacksMemory();
+    this.trim(budgetBytes - bytes);
   }
 
   async #loadFolder(model: ServedModel, path: string, loading: Loading): Promise<Warm> {
@@ -180,9 +229,9 @@ export class WarmModels {
     loading: Loading,
   ): Promise<WarmBase> {
     const tokenizer = await ModelTokenizer.load(folder.path, basename(folder.path), loading.calls);
-    const precision = this.#precisionOf(folder);
+    const precision = this.#precisionOf(folder.tensors);
     const model = await LoadedBase.load(folder, this.#device, { precision, beforePart: loading.beforePart });
-    return this.#add({ ...named, bytes: model.bytes, model, tokenizer, parent: null, stamp }, loading);
+    return this.#add({ ...named, bytes: model.bytes, model, tokenizer, parent: null, stamp, unkept: null }, loading);
   }
 
   async #loadAdapter(model: ServedModel, checkpoint: ServedCheckpoint, loading: Loading): Promise<Warm> {
@@ -191,7 +240,7 @@ export class WarmModels {
       const adapted = await this.#attach(parent, model, checkpoint, loading);
       const { tokenizer, stamp, base } = parent;
       const named = { base, chain: checkpoint.chain, bytes: adapted.bytes };
-      return this.#add({ ...named, model: adapted, tokenizer, parent, stamp }, loading);
+      return this.#add({ ...named, model: adapted, tokenizer, parent, stamp, unkept: null }, loading);
     } finally {
       parent.users.delete(loading);
     }
@@ -199,20 +248,18 @@ export class WarmModels {
 
   async #attach(
     parent: WarmBase,
-    { base, modelPath, hashesDir }: ServedModel,
+    model: ServedModel,
     checkpoint: ServedCheckpoint,
     loading: Loading,
   ): Promise<LoadedModel> {
     const log = decodeStepLog(checkpoint.log);
-    matchBase(parent.model.folder, log.header, base);
+    matchBase(parent.model.folder, log.header, model.base);
     const [adapted, digest] = await parent.model.attach(log, loading);
     if (digest === checkpoint.digest) return adapted;
     adapted.free();
-    // A failing disk changes bytes but not times, so the next attempt must read the base again.
     this.#models.delete(parent.key);
     this.#retired.add(parent);
-    await forgetHash(basename(modelPath), { folder: hashesDir });
-    throw wrongDigest({ digest: checkpoint.digest, modelPath }, digest);
+    throw await wrongWeights(model, checkpoint, digest);
   }
 
   #add<Model extends LoadedModel>(
@@ -230,16 +277,20 @@ export class WarmModels {
   }
 
   /** Products in bfloat16 suit a base that is stored so. @throws DEVICE_UNAVAILABLE */
-  #precisionOf({ tensors }: ModelFolder): Precision {
+  #precisionOf(tensors: readonly { readonly dtype: string; readonly bytes: number }[]): Precision {
     const { precision } = this.#options;
     const { name, precisions } = this.#device;
     if (precision === "auto") {
-      const bytesOf = (dtype: string | null) =>
+      const sum = (dtype: string | null) =>
         tensors.reduce((total, tensor) => total + (dtype === null || tensor.dtype === dtype ? tensor.bytes : 0), 0);
-      return precisions.includes("bfloat16") && bytesOf("BF16") > bytesOf(null) / 2 ? "bfloat16" : "float32";
+      return precisions.includes("bfloat16") && sum("BF16") > sum(null) / 2 ? "bfloat16" : "float32";
     }
     if (precisions.includes(precision)) return precision;
     throw new SteplogError("DEVICE_UNAVAILABLE", `The device ${name} does not multiply in ${precision}.`);
+  }
+
+  #isFreed(warm: Warm): boolean {
+    return this.#models.get(warm.key) !== warm && !this.#retired.has(warm);
   }
 
   #isIdle(warm: Warm): boolean {
@@ -267,4 +318,36 @@ export class WarmModels {
     if (this.#models.get(warm.key) === warm) this.#models.delete(warm.key);
     warm.model.free();
   }
+}
+
+/** Of tensors as a device has them: float16 is widened. */
+function memoryOf(tensors: readonly TensorInfo[]): number {
+  return tensors.reduce((total, tensor) => total + bytesOf({ ...tensor, dtype: trainedDtype(tensor) }), 0);
+}
+
+/** The base's folder, with what tells that its files have changed. @throws BASE_MISMATCH for other files than were registered */
+async function openBase(
+  { modelPath, hashesDir, base }: ServedModel,
+  { now }: Pick<Loading, "now">,
+): Promise<{ readonly folder: ModelFolder; readonly stamp: string }> {
+  const folder = await openModelFolder(modelPath);
+  const stamp = await stampOf(folder);
+  const name = basename(modelPath);
+  const seen = await keptBaseHash(folder, name, { folder: hashesDir, now });
+  if (seen === base) return { folder, stamp };
+  throw new SteplogError(
+    "BASE_MISMATCH",
+    `${name} was registered with the hash ${base}, but its files have ${seen}. ` +
+      "Put the files back, or register the model under another name.",
+  );
+}
+
+/** A failing disk changes bytes but not times, so the next attempt must read the base again. */
+async function wrongWeights(
+  { modelPath, hashesDir }: ServedModel,
+  { digest }: ServedCheckpoint,
+  seen: string,
+): Promise<SteplogError> {
+  await forgetHash(basename(modelPath), { folder: hashesDir });
+  return wrongDigest({ digest, modelPath }, seen);
 }

@@ -20,8 +20,16 @@ export interface ServedCheckpoint {
   /** A whole .steplog file up to the checkpoint, and the digest of its weights as trained. */
   readonly log: Uint8Array;
   readonly digest: string;
-  /** A folder of all its weights, already rebuilt; null where there is none, as for adapters, which are rebuilt in memory. */
+  /** A folder of all its weights, already rebuilt; null where there is none. Then they are rebuilt in memory. */
   readonly folder: string | null;
+  /** Whether the files of such a folder are stored, so that the worker makes one without rebuilding anything. */
+  readonly isStored: boolean;
+}
+
+/** A checkpoint by its hashes (ServedModel, ServedCheckpoint). */
+export interface CheckpointName {
+  readonly base: string;
+  readonly chain: string;
 }
 
 /** What an earlier worker has already answered of a choice. */
@@ -45,6 +53,10 @@ export type ToServing =
   | { readonly type: "add"; readonly request: ServingRequest }
   /** The request ends with what it has; one that has ended is not there any more. */
   | { readonly type: "cancel"; readonly id: string }
+  /** Writes weights that are in memory alone into an empty folder, behind the answers: `written` is the answer. */
+  | ({ readonly type: "keep"; readonly folder: string } & CheckpointName)
+  /** The end of what `replayed` began: they are in this folder from now on; null for weights that stay in memory alone. */
+  | ({ readonly type: "kept"; readonly folder: string | null } & CheckpointName)
   /** Memory for weights and caches from now on. What is in use is finished first. */
   | { readonly type: "budget"; readonly bytes: number }
   /** Ends the thread after the pass that runs; requests that it holds are not answered. */
@@ -57,13 +69,18 @@ export interface WarmModel {
   readonly bytes: number;
 }
 
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
 export type FromServing =
   /** The device is open. `fingerprint` names whatever else equal seeds need for equal text. */
   | { readonly type: "ready"; readonly deviceNote: string; readonly fingerprint: string }
-  | { readonly type: "loading"; readonly id: string }
+  | { readonly type: "loading"; readonly id: string; readonly isReplay: boolean }
   /**
-   * The request wants a checkpoint that must be rebuilt to a folder first, or whose folder has gone. The thread has let go of
-   * the request: the worker rebuilds, then adds it again with the folder.
+   * The request wants a checkpoint that must be a folder first: its files are stored, or memory is too short to rebuild it there,
+   * or its folder has gone. The thread has let go of the request: the worker makes the folder, then adds it again with it.
    */
   | { readonly type: "rebuild"; readonly id: string }
   | { readonly type: "piece"; readonly id: string; readonly piece: Piece }
@@ -75,6 +92,10 @@ export type FromServing =
       readonly message: string;
       readonly issues: readonly InputIssue[];
     }
+  /** All weights of a checkpoint were rebuilt, and are in memory alone. The worker may have them kept; it says `kept` in the end. */
+  | ({ readonly type: "replayed" } & CheckpointName)
+  /** Null when the folder is whole. */
+  | ({ readonly type: "written"; readonly failure: Failure | null } & CheckpointName)
   /** After every change. */
   | { readonly type: "warm"; readonly models: readonly WarmModel[]; readonly bytes: number };
 

@@ -102,6 +102,25 @@ describe.runIf(instructionSets.length > 0)("the native device", () => {
     expect(() => device.mapWeight?.(spec, { ...beyond, path: `${path}.no` })).toThrow(/No such file/u);
   });
 
+  test("replays onto a part of a weight, and no further", async () => {
+    const device = createNativeDevice();
+    const spec = { name: "w", shape: [40], dtype: "F32", trainable: true } as const;
+    const [weight, whole] = [device.createWeight(spec, new Uint8Array(160)), new Uint8Array(160)];
+    const entries = entriesOf(3, 1);
+    await device.replay({ name: "w", dtype: "F32", first: 0, bytes: whole }, entries, "rademacher");
+    const part = new Uint8Array(40);
+    const replay = (first: number) => device.replayWeight?.(weight, first, part, entries, "rademacher");
+    await replay(20);
+    expect(part).toEqual(whole.subarray(80, 120));
+    const now = await device.readWeight(weight);
+    expect(now.subarray(80, 120)).toEqual(part);
+    expect([...now.subarray(0, 80), ...now.subarray(120)].every((byte) => byte === 0)).toBe(true);
+    await expect(replay(31)).rejects.toThrow("the elements are the weight's");
+    await expect(replay(2 ** 40)).rejects.toThrow("the elements are the weight's");
+    const frozen = device.createWeight({ ...spec, trainable: false }, new Uint8Array(160));
+    await expect(device.replayWeight?.(frozen, 0, part, entries, "normal")).rejects.toThrow("only trainable");
+  });
+
   test("gives memory back", async () => {
     const spec = { name: "w", shape: [1024, 1024], dtype: "F32", trainable: true } as const;
     const bytes = new Uint8Array(4 * 1024 * 1024);

@@ -73,7 +73,13 @@ export async function checkpointOf(
   const entries = [0, 1, 2].map((entry) => ({ seed: ruleSeed(settings.seed, entry), scalar }));
   loaded.update(entries);
   const header = logHeader(base.base, loaded, settings, adapter?.header);
-  const checkpoint = { chain, log: encodeEntries(header, entries), digest: await loaded.digest(), folder: null };
+  const checkpoint = {
+    chain,
+    log: encodeEntries(header, entries),
+    digest: await loaded.digest(),
+    folder: null,
+    isStored: false,
+  };
   return { model: { ...base, checkpoint }, loaded };
 }
 
@@ -121,12 +127,12 @@ export class Server {
 
   constructor(
     device: Device,
-    options: { precision?: Precision | "auto"; sequences?: number; budgetBytes?: number } = {},
+    options: { precision?: Precision | "auto"; sequences?: number; budgetBytes?: number; now?: () => number } = {},
   ) {
     const send = (message: FromServing) => this.#take(message);
     const calls = () => unwatchedCalls;
-    const usual = { precision: "auto", sequences: 16, budgetBytes: 2 ** 30 } as const;
-    this.#serving = new Serving(device, { ...usual, ...options, calls, send, now: Date.now });
+    const usual = { precision: "auto", sequences: 16, budgetBytes: 2 ** 30, now: Date.now } as const;
+    this.#serving = new Serving(device, { ...usual, ...options, calls, send });
   }
 
   async add({ prompt = [], done = [], ...asked }: Asked): Promise<void> {
@@ -139,8 +145,29 @@ export class Server {
     return this.#serving.handle({ type: "cancel", id });
   }
 
+  /** Memory for weights and caches from now on. */
   budget(bytes: number): Promise<void> {
     return this.#serving.handle({ type: "budget", bytes });
+  }
+
+  /** Has a checkpoint that was `replayed` written into a folder. Returns the code of what was wrong, or null. */
+  async keep({ base, checkpoint }: ServedModel, folder: string): Promise<ErrorCode | null> {
+    const [chain, before] = [checkpoint?.chain ?? "", this.#written.length];
+    await this.#serving.handle({ type: "keep", base, chain, folder });
+    for (;;) {
+      const written = this.#written[before];
+      if (written) return written.failure?.code ?? null;
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Says that it is in the folder, or that it is in none. */
+  kept({ base, checkpoint }: ServedModel, folder: string | null): Promise<void> {
+    return this.#serving.handle({ type: "kept", base, chain: checkpoint?.chain ?? "", folder });
+  }
+
+  get #written() {
+    return this.told.flatMap((message) => (message.type === "written" ? [message] : []));
   }
 
   /** Steps until `until` holds, or everything is done. */

@@ -3,7 +3,8 @@ import { cp, readFile, readdir, rename, rm, stat, truncate, utimes, writeFile } 
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { ServedModel } from "../../engine/thread/serving-messages.ts";
+import type { Failure, ServedModel } from "../../engine/thread/serving-messages.ts";
+import { SteplogError } from "../../schema/errors.ts";
 import { Chain, encodeHeader, encodeStepLog, packEntries } from "../../schema/step-log.ts";
 import { openFolder } from "../../store/blobs/folder.ts";
 import type { Store } from "../../store/store.ts";
@@ -14,7 +15,7 @@ import { newCompletion } from "../store/serving-fixtures.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { scratch } from "../support/models.ts";
 import { modelPath, requestOf, run } from "./run.ts";
-import { startLane } from "./serving-fixtures.ts";
+import { startLane, until } from "./serving-fixtures.ts";
 
 const device = { name: "plain", threads: 1, devicesDir: null };
 
@@ -97,7 +98,7 @@ test("a checkpoint is rebuilt as it was trained, and only once; a base that has 
   const chain = Chain.start(headerBytes);
   for (const entry of entries) chain.add(entry);
   const log = encodeStepLog({ headerBytes, ...packEntries(entries), chain: chain.hash });
-  const served = { chain: "cd".repeat(32), log, digest: checkpoint.digest, folder: null };
+  const served = { chain: "cd".repeat(32), log, digest: checkpoint.digest, folder: null, isStored: false };
   const model: ServedModel = { modelPath, base, hashesDir, checkpoint: served };
   const rebuilds = new Rebuilds(
     await openFolder(await scratch()),
@@ -196,12 +197,63 @@ describe("a request for a checkpoint of full weights", () => {
     expect(await readdir(keptDir)).toEqual([third.name]);
   });
 
-  test("is given back when the disk cannot be used, and can be cancelled then", async () => {
+  test("that is answered from memory has a folder behind it, whole or not at all", async () => {
+    const keptDir = join(await scratch(), "serving");
+    const lane = startLane(store, { keptDir, keptBytes: 1e9 });
+    onTestFinished(() => lane.stop());
+    await newCompletion(store);
+    let thread = await lane.thread();
+    const offered = async (chain: string) => {
+      thread.say({ type: "replayed", base: "ab", chain });
+      const { folder } = await thread.told("keep", chain);
+      await writeFile(join(folder, "weights"), "ten bytes.");
+      return folder;
+    };
+    const written = async (chain: string, failure: Failure | null) => {
+      thread.say({ type: "written", base: "ab", chain, failure });
+      return (await thread.told("kept", chain)).folder;
+    };
+    const partial = await offered("01");
+    expect(await readdir(keptDir)).toEqual([basename(partial)]);
+    expect(basename(partial)).not.toBe("ab-01");
+    expect(await written("01", null)).toBe(join(keptDir, "ab-01"));
+    expect(await readFile(join(keptDir, "ab-01", "weights"), "utf8")).toBe("ten bytes.");
+
+    await offered("02");
+    expect(await written("02", { code: "UNAVAILABLE", message: "No room." })).toBeNull();
+    expect(await readdir(keptDir)).toEqual(["ab-01"]);
+    expect(lane.logged.join()).toContain("could not be kept in a folder");
+
+    // One that is there already is not written again.
+    const asked = thread.sent.length;
+    thread.say({ type: "replayed", base: "ab", chain: "01" });
+    await until(() => thread.sent.length > asked);
+    expect(thread.sent.slice(asked)).toEqual([
+      { type: "kept", base: "ab", chain: "01", folder: join(keptDir, "ab-01") },
+    ]);
+
+    await offered("03");
+    thread.listener.died(new SteplogError("INTERNAL", "It died."), null);
+    await thread.told("kept", "03");
+    expect(await readdir(keptDir)).toEqual(["ab-01"]);
+    await until(() => lane.threads.length > 1);
+    thread = await lane.thread();
+    await offered("04");
+    await lane.stop();
+    expect(await readdir(keptDir)).toEqual(["ab-01"]);
+  });
+
+  test("is rebuilt in memory when the disk cannot be used; without room there it is given back, and can be cancelled", async () => {
     const lane = startLane(store, { keptDir: "/dev/null/serving" });
     onTestFinished(() => lane.stop());
     const { id } = await newCompletion(store, { checkpointId });
     const thread = await lane.thread();
-    thread.say({ type: "rebuild", id: (await thread.request({ id })).id });
+    const stored = await thread.request({ id });
+    expect(stored.model.checkpoint?.isStored).toBe(true);
+    thread.say({ type: "rebuild", id: stored.id });
+    const again = await thread.request({ id }, 1);
+    expect(again.model.checkpoint).toMatchObject({ folder: null, isStored: false });
+    thread.say({ type: "rebuild", id: again.id });
     const reason = async () => (await store.completions.waitingReason(id)) ?? "";
     for (let left = 500; left > 0 && !(await reason()).includes("UNAVAILABLE"); left--) await lane.thread();
     expect(await reason()).toMatch(/last attempt failed: UNAVAILABLE/u);

@@ -65,6 +65,13 @@ export class FakeThread {
     return until(() => added().filter((request) => request.id.startsWith(id))[attempt]);
   }
 
+  /** The last message of a kind about a checkpoint, once it is here. */
+  told<Type extends "keep" | "kept">(type: Type, chain: string) {
+    const isOne = (message: ToServing): message is ToServing & { type: Type } =>
+      message.type === type && "chain" in message && message.chain === chain;
+    return until(() => this.sent.findLast(isOne));
+  }
+
   isCancelled({ id }: ServingRequest): boolean {
     return this.sent.some((message) => message.type === "cancel" && message.id === id);
   }

@@ -39,6 +39,8 @@ export class KeptFolders {
   readonly #budgetBytes: number;
   readonly #held: () => readonly KeptModel[];
   readonly #damaged: (path: string) => void;
+  /** By name: those of this process have one name while they are made. */
+  readonly #making = new Map<string, Promise<string>>();
 
   /**
    * @param held models of the requests that are being answered
@@ -75,6 +77,21 @@ export class KeptFolders {
    * @throws UNAVAILABLE when the disk cannot be used, and what `fill` throws
    */
   async make(model: KeptModel, fill: (folder: string) => Promise<void>): Promise<string> {
+    const name = nameOf(model);
+    const before = this.#making.get(name);
+    const made = (async () => {
+      await before?.catch(() => {});
+      return this.#make(model, fill);
+    })();
+    this.#making.set(name, made);
+    try {
+      return await made;
+    } finally {
+      if (this.#making.get(name) === made) this.#making.delete(name);
+    }
+  }
+
+  async #make(model: KeptModel, fill: (folder: string) => Promise<void>): Promise<string> {
     const known = await this.find(model);
     if (known !== null) return known;
     const path = join(this.#dir, nameOf(model));

@@ -25,11 +25,12 @@ import { attemptsFor, doubtsModel } from "../attempts.ts";
 import { useBase } from "../bases.ts";
 import type { Sharing } from "../sharing.ts";
 import { type Held, endsChoice, heldOf } from "./held.ts";
+import { Keeping } from "./keeping.ts";
 import { KeptFolders, type KeptModel } from "./kept-folders.ts";
 import { PieceRecorder } from "./piece-recorder.ts";
 import { Rebuilds } from "./rebuilds.ts";
 import { RequestTrace } from "./request-trace.ts";
-import { inFolder, readRebuild, readRequest } from "./requests.ts";
+import { inFolder, readRebuild, readRequest, withoutStored } from "./requests.ts";
 import { SharedTime } from "./shared-time.ts";
 import type { ServingRun, StartServing } from "./serving-run.ts";
 
@@ -56,6 +57,8 @@ export interface LaneOptions {
   readonly start: StartServing;
 }
 
+type AboutRequest = Exclude<FromServing, { readonly type: "ready" | "warm" | "replayed" | "written" }>;
+
 /** How long requests for a model that is not warm let others go first. */
 const warmFirstMs = 1_000;
 
@@ -64,6 +67,7 @@ export class ServingLane {
   readonly #held = new Map<string, Held>();
   readonly #recorder: PieceRecorder;
   readonly #rebuilds: Rebuilds;
+  readonly #keeping: Keeping;
   readonly #time = new SharedTime();
   #thread: ServingRun | null = null;
   #warm: readonly WarmModel[] = [];
@@ -86,6 +90,7 @@ export class ServingLane {
       );
     const kept = new KeptFolders(settings.keptDir, settings.keptBytes, () => this.#heldFolders(), damaged);
     this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.device, settings.turns);
+    this.#keeping = new Keeping(kept, options.log, options.signal);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
       cancel: (held) => this.#cancel(held),
@@ -202,6 +207,8 @@ export class ServingLane {
   #hear(message: FromServing): void {
     if (message.type === "ready") this.#ready(message);
     else if (message.type === "warm") this.#setWarm(message);
+    else if (message.type === "replayed") this.#keep(message);
+    else if (message.type === "written") this.#keeping.written(message);
     else {
       const held = this.#held.get(message.id);
       if (held) this.#hearOf(held, message);
@@ -218,11 +225,16 @@ export class ServingLane {
     for (const held of this.#held.values()) held.trace?.warm(models, held);
   }
 
-  #hearOf(held: Held, message: Exclude<FromServing, { readonly type: "ready" | "warm" }>): void {
+  #keep({ base, chain }: FromServing & { type: "replayed" }): void {
+    const thread = this.#thread;
+    this.#keeping.begin({ base, chain }, (message) => thread?.send(message));
+  }
+
+  #hearOf(held: Held, message: AboutRequest): void {
     held.trace?.heard(message);
     switch (message.type) {
       case "loading":
-        this.#recorder.stage(held, "LOADING");
+        this.#recorder.stage(held, message.isReplay ? "REBUILDING" : "LOADING");
         break;
       case "piece":
         if (endsChoice(message.piece.finish)) held.open.delete(message.piece.choice);
@@ -267,19 +279,28 @@ export class ServingLane {
     );
   }
 
-  /** The thread has let go of the request until its model is a folder. */
+  /** The thread has let go of the request until its model is a folder. Where its files cannot be had it is rebuilt in memory. */
   async #rebuild(held: Held): Promise<void> {
-    const { store } = this.#options;
+    const { store, signal } = this.#options;
     held.isRebuilding = true;
     this.#recorder.stage(held, "REBUILDING");
     try {
       const folder = await this.#rebuilds.make(await readRebuild(store, held.request.model, held.checkpointId));
-      if (this.#held.get(held.key) !== held || held.wanted === "CANCEL") return;
-      held.isRebuilding = false;
-      this.#add(held, folder);
-    } catch (error) {
-      if (!this.#options.signal.aborted) await this.#endHeld(held, asSteplogError(error));
+      this.#addAgain(held, folder);
+    } catch (caught) {
+      if (signal.aborted) return;
+      const error = asSteplogError(caught);
+      const unstored = error.code === "UNAVAILABLE" ? withoutStored(held.request) : null;
+      if (!unstored) return this.#endHeld(held, error);
+      held.request = unstored;
+      this.#addAgain(held, null);
     }
+  }
+
+  #addAgain(held: Held, folder: string | null): void {
+    if (this.#held.get(held.key) !== held || held.wanted === "CANCEL") return;
+    held.isRebuilding = false;
+    this.#add(held, folder);
   }
 
   /** The request whose text could not be read ends; the others are given back. */
@@ -289,7 +310,9 @@ export class ServingLane {
     this.#options.log.error({ code: fault.code, error: fault.message }, "The serving thread died.");
     const gone = new SteplogError("INTERNAL", "The serving thread died.");
     const held = [...this.#held.values()];
+    const keeping = this.#keeping.end();
     await Promise.all(held.map((one) => this.#endHeld(one, one.key === blamed ? fault : gone)));
+    await keeping;
   }
 
   async #end(): Promise<void> {
@@ -298,6 +321,7 @@ export class ServingLane {
     [this.#warm, this.#usedBytes] = [[], 0];
     thread?.send({ type: "stop" });
     await thread?.kill();
+    await this.#keeping.end();
   }
 
   // Jobs beside it

@@ -27,9 +27,10 @@ export class RequestTrace {
     this.#move(isScore ? "scores" : "first token");
   }
 
-  heard({ type }: FromServing): void {
+  heard(message: FromServing): void {
+    const { type } = message;
     // Until then it waited for the thread, which is told with the part that follows.
-    if (type === "loading") this.#part = "load";
+    if (type === "loading") this.#part = message.isReplay ? "rebuild" : "load";
     if (type === "rebuild") this.#part = "rebuild";
     if (type === "piece" && this.#part !== "rest") this.#move("rest");
     if (type === "ended") this.#trace.past(this.#part);
@@ -39,7 +40,8 @@ export class RequestTrace {
   warm(models: readonly WarmModel[], held: Traced): void {
     const { base, checkpoint } = held.request.model;
     const chain = checkpoint?.chain ?? null;
-    if (this.#part === "load" && models.some((model) => model.base === base && model.chain === chain)) this.added(held);
+    const isComing = this.#part === "load" || this.#part === "rebuild";
+    if (isComing && models.some((model) => model.base === base && model.chain === chain)) this.added(held);
   }
 
   end(code?: string): void {

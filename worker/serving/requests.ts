@@ -5,7 +5,7 @@ import { hashesDirOf } from "../../models/registration.ts";
 import { invariant } from "../../schema/errors.ts";
 import type { Completion } from "../../schema/serving-tables.ts";
 import { encodeStepLog } from "../../schema/step-log.ts";
-import type { BaseModel, Checkpoint } from "../../schema/tables.ts";
+import type { BaseModel, Checkpoint, WeightsFile } from "../../schema/tables.ts";
 import type { Rebuild } from "./rebuilds.ts";
 import { type Store, type WrittenChoice, unpackTokens } from "../../store/store.ts";
 
@@ -45,6 +45,7 @@ async function servedCheckpoint(store: Store, id: string): Promise<ServedCheckpo
     log: await logOf(store, checkpoint),
     digest: checkpoint.weightsDigest,
     folder: null,
+    isStored: storedFiles(checkpoint) !== null,
   };
 }
 
@@ -54,13 +55,23 @@ export function inFolder(request: ServingRequest, folder: string | null): Servin
   return { ...request, model: { ...model, checkpoint: model.checkpoint && { ...model.checkpoint, folder } } };
 }
 
+/** The request with a model whose weights are to be rebuilt although they are stored; null if they are not. */
+export function withoutStored(request: ServingRequest): ServingRequest | null {
+  const { model } = request;
+  if (!model.checkpoint?.isStored) return null;
+  return { ...request, model: { ...model, checkpoint: { ...model.checkpoint, isStored: false } } };
+}
+
 /** What is needed to make a folder of a checkpoint of full weights. */
 export async function readRebuild(store: Store, model: ServedModel, checkpointId: string | null): Promise<Rebuild> {
   const checkpoint = checkpointId === null ? null : await store.checkpoints.get(checkpointId);
-  const files = checkpoint?.weightsFiles ?? [];
-  // A folder that an earlier release stored may lack what makes it whole.
-  const isWhole = files.some(({ name }) => name === "config.json");
-  return { model, stored: isWhole ? files : null };
+  return { model, stored: checkpoint && storedFiles(checkpoint) };
+}
+
+/** Null for a folder that is not stored whole: one that an earlier release stored may lack its config. */
+function storedFiles({ weightsFiles }: Checkpoint): readonly WeightsFile[] | null {
+  const isWhole = weightsFiles?.some(({ name }) => name === "config.json") ?? false;
+  return isWhole ? weightsFiles : null;
 }
 
 export function chainOf({ chain }: Checkpoint): string {

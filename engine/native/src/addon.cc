@@ -34,6 +34,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
                            InstanceMethod<&Device::mapWeight>("mapWeight"),
                            InstanceMethod<&Device::freeWeight>("freeWeight"),
                            InstanceMethod<&Device::readWeight>("readWeight"),
+                           InstanceMethod<&Device::replayWeight>("replayWeight"),
                            InstanceMethod<&Device::update>("update"),
                            InstanceMethod<&Device::run>("run"),
                            InstanceMethod<&Device::replay>("replay"),
@@ -252,6 +253,31 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
           if (weight->pending.size() >= mostPending) executor_->settleAll(*weight);
         }
       });
+    });
+  }
+
+  // (id, first, bytes Uint8Array, seeds, scalars, decays, noise) -> Promise<void>. Replays onto as many elements of a weight as the
+  // bytes have, from the first on, and writes what they are then to the bytes.
+  Napi::Value replayWeight(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const WeightRef weight = this->weight(info[0].ToNumber());
+      require(weight->trainable, "only trainable weights are updated");
+      const size_t first = sizeOf(info[1], "the first element is a whole number"), size = weight->bytesPerElement();
+      auto bytes = typed<Napi::Uint8Array>(info[2], napi_uint8_array, "bytes are a Uint8Array");
+      require(bytes.ByteLength() % size == 0, "the bytes are whole elements");
+      const size_t count = bytes.ByteLength() / size;
+      require(first <= weight->elements() && count <= weight->elements() - first, "the elements are the weight's");
+      uint8_t* into = bytes.Data();
+      const std::vector<Entry> entries = entriesOf(info[3], info[4], info[5]);
+      const Noise noise = noiseOf(info[6]);
+      return promise(
+          [=, this] {
+            executor_->settleAll(*weight);
+            char* data = weight->data() + first * size;
+            executor_->replay(reinterpret_cast<uint8_t*>(data), weight->dtype, count, {weight->tensor, first}, noise, entries);
+            std::copy_n(data, count * size, into);
+          },
+          nullptr, {info[2]});
     });
   }
 
