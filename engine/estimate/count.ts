@@ -9,7 +9,6 @@ import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { contextTaken } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
-import { counted } from "../../schema/units.ts";
 import { bytesPerElement, elementCount } from "../devices/device.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { openModelFolder } from "../model/files/folder.ts";
@@ -205,7 +204,7 @@ function weightsBytes(hyperparameters: Hyperparameters, folder: ModelFolder): nu
 function whyInexact({ answerTokens, steps }: Hyperparameters, some: number): string | null {
   const reasons = [
     ...(answerTokens > 0 ? ["answers may end before their longest"] : []),
-    ...(some < steps ? [`the passes of ${counted(some, "step")} stand for those of ${steps}`] : []),
+    ...(some < steps ? [`they were counted for ${some} of the ${steps} steps`] : []),
   ];
   return reasons.length === 0 ? null : reasons.join("; ");
 }

@@ -17,7 +17,7 @@ const running: WatchedRun = {
   id: btoa("FineTune:4f2a91c0-0000-4000-8000-000000000000"),
   name: "reviews",
   status: "RUNNING",
-  loss: 0.6931,
+  loss: 0.7123,
   pauseRequested: false,
   cancelRequested: false,
   waitingReason: null,
@@ -43,7 +43,7 @@ function shown(run: Partial<WatchedRun> = {}, columns = 80, rows = 24, more: Par
 describe("the line of its state", () => {
   test("has a bar, how fast it is, and how long it still takes", () => {
     const [, line] = shown({}, 120);
-    expect(line).toMatch(/^RUNNING {2}█+░+ {2}400\/1000 40% {3}12\.3 steps\/s {3}1h 02m 05s left {3}loss 0\.6931$/u);
+    expect(line).toMatch(/^RUNNING {2}█+░+ {2}400\/1000 40% {3}12\.3 steps\/s {3}1h 02m 05s left {3}loss 0\.7123$/u);
   });
 
   test("says no time where none is known, and how many jobs are before it", () => {
@@ -55,7 +55,7 @@ describe("the line of its state", () => {
 
   test("goes on in the next one where a terminal is narrow", () => {
     const [, first, second] = shown({}, 40);
-    expect([first, second]).toEqual(["RUNNING   400/1000 40%   12.3 steps/s", "1h 02m 05s left   loss 0.6931"]);
+    expect([first, second]).toEqual(["RUNNING   400/1000 40%   12.3 steps/s", "1h 02m 05s left   loss 0.7123"]);
   });
 });
 

@@ -182,4 +182,7 @@ function modelInWords({ baseModel, from }: Draft): string | null {
   return baseModel === "" ? null : baseModel;
 }
 
-const settingsInWords = (draft: Draft) => `${kindNames[draft.kind]}. ${nameOf(draft)}`;
+function settingsInWords(draft: Draft): string {
+  const [kind, name] = [kindNames[draft.kind], nameOf(draft)];
+  return name === "" ? `${kind}.` : `${kind}, named “${name}”.`;
+}

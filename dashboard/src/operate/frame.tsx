@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Scope } from "../../../client/schema-types.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
+import { Missing } from "../parts/missing.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { may, useWho, type Who } from "./who.ts";
 
@@ -71,21 +72,6 @@ export function OperateFrame({ title, needs, action, children }: FrameProps) {
 function showCurrent(links: HTMLElement | null): void {
   const current = links?.querySelector<HTMLElement>("[aria-current]");
   if (links && current) links.scrollLeft = current.offsetLeft - (links.clientWidth - current.offsetWidth) / 2;
-}
-
-function Missing({ who, needs }: { who: Who; needs: Scope }) {
-  return (
-    <div class="notice" role="note">
-      <p>
-        This page needs the scope <code>{needs}</code>. Your key of the project “{who.project.name}” has{" "}
-        {who.scopes.join(", ")}.
-      </p>
-      <p>
-        Ask an admin of the project for a key with it, then sign in with that key: “{who.project.name}” at the top
-        right, Sign out.
-      </p>
-    </div>
-  );
 }
 
 /** /operate leads to the first page that the viewer may see. */

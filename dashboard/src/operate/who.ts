@@ -31,9 +31,7 @@ export function useWho(): { readonly who: Who | null; readonly failure: Failure 
   return { who, failure };
 }
 
-/** Every scope but INFER includes READ. */
-export const may = ({ scopes }: Who, needed: Scope) =>
-  scopes.includes(needed) || (needed === "READ" && scopes.some((scope) => scope !== "INFER"));
+export const may = (who: Who, needed: Scope) => allows(who, needed);
 
 export const scopeWords: Readonly<Record<Scope, string>> = {
   READ: "See what the project has. All others but INFER include it.",

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { canWrite } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, useAgain, useAnswer } from "../api/query.ts";
+import { useReads } from "../api/viewer.ts";
 import { formatInteger } from "../format.ts";
 import type { Mode } from "./address.ts";
 import { toldApart } from "../parts/told-apart.ts";
@@ -36,13 +37,14 @@ export interface PlayedModel {
 type Found = PlayModelQuery["node"] | Failure;
 
 export function useModels(keys: readonly string[]): readonly PlayedModel[] {
-  const { data: names, failure } = useAnswer(playNames, {});
+  const reads = useReads();
+  const { data: names, failure } = useAnswer(playNames, { reads: reads === true }, { skip: reads === null });
   const [found, setFound] = useState<ReadonlyMap<string, Found>>(new Map());
   const asked = names === null && failure === null ? [] : keys.filter((key) => !named(names, key) && !found.has(key));
   useEffect(() => {
     for (const key of asked) {
       const keep = (one: Found) => setFound((before) => new Map(before).set(key, one));
-      ask(playModel, { id: key }).then(
+      ask(playModel, { id: key, reads: reads === true }).then(
         ({ node }) => keep(node),
         (error: unknown) => keep(asFailure(error)),
       );
@@ -79,11 +81,13 @@ function modelOf(key: string, found: Found | undefined): PlayedModel {
   if (found === undefined) return { ...unknown, about: "Looking it up…" };
   // What could not be looked up can still be asked: the service then says what is wrong.
   if (found === null) return { ...unknown, about: "not known here" };
+  if (isFailure(found) && found.code === "FORBIDDEN") return { ...unknown, about: "your key may not see what it is" };
   if (isFailure(found)) return { ...unknown, about: "not known here", failure: found };
   if (found.kind === "BaseModel") return baseModelOf(key, found);
   if (found.kind === "Checkpoint") {
-    const { fineTune: run } = found;
-    return { ...unknown, label: checkpointLabel(found), about: aboutTuned(run), base: run.baseModel, run };
+    const { fineTune: run = null } = found;
+    const about = run ? aboutTuned(run) : "a checkpoint";
+    return { ...unknown, label: checkpointLabel(found), about, base: run?.baseModel ?? null, run };
   }
   if (found.kind !== "FineTune") return { ...unknown, about: "not a model" };
   const { bestEvaluation: best, baseModel } = found;
@@ -95,7 +99,8 @@ function baseModelOf(key: string, base: PlayBaseFragment): PlayedModel {
   return { key, name: base.name, label: base.name, about: "base model", base, run: null, failure: null };
 }
 
-const checkpointLabel = ({ step, fineTune }: PlayCheckpointFragment) => `${fineTune.name}, step ${formatInteger(step)}`;
+export const checkpointLabel = ({ step, fineTune }: PlayCheckpointFragment) =>
+  `${fineTune?.name ?? "a checkpoint"}, step ${formatInteger(step)}`;
 const aboutTuned = ({ baseModel }: PlayRunFragment) => `tuned from ${baseModel.name}`;
 
 const aConversation = JSON.stringify({

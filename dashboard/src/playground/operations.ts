@@ -25,10 +25,12 @@ export type PlayRunFragment = {
 export type PlayCheckpointFragment = {
   readonly id: string,
   readonly step: number,
-  readonly fineTune: PlayRunFragment
+  readonly fineTune?: PlayRunFragment
 };
 
-export type PlayNamesQueryVariables = Exact<{ [key: string]: never; }>;
+export type PlayNamesQueryVariables = Exact<{
+  reads: boolean;
+}>;
 
 
 export type PlayNamesQuery = {
@@ -44,6 +46,7 @@ export type PlayNamesQuery = {
 
 export type PlayModelQueryVariables = Exact<{
   id: string;
+  reads: boolean;
 }>;
 
 
@@ -148,12 +151,12 @@ export type PlaySettingsQuery = {
 
 export const playNames = operation<PlayNamesQuery, PlayNamesQueryVariables>(
   "PlayNames",
-  "fragment PlayBase on BaseModel{id name family contextLength}fragment PlayRun on FineTune{id name labelWords calibrationPrompt bestEvaluation{step}baseModel{...PlayBase}}fragment PlayCheckpoint on Checkpoint{id step fineTune{...PlayRun}}query PlayNames{baseModels(first:100){nodes{...PlayBase}}aliases(first:100){name baseModel{...PlayBase}checkpoint{...PlayCheckpoint}}}",
+  "fragment PlayBase on BaseModel{id name family contextLength}fragment PlayRun on FineTune{id name labelWords calibrationPrompt bestEvaluation{step}baseModel{...PlayBase}}fragment PlayCheckpoint on Checkpoint{id step fineTune@include(if:$reads){...PlayRun}}query PlayNames($reads:Boolean!){baseModels(first:100){nodes{...PlayBase}}aliases(first:100){name baseModel{...PlayBase}checkpoint{...PlayCheckpoint}}}",
 );
 
 export const playModel = operation<PlayModelQuery, PlayModelQueryVariables>(
   "PlayModel",
-  "fragment PlayBase on BaseModel{id name family contextLength}fragment PlayRun on FineTune{id name labelWords calibrationPrompt bestEvaluation{step}baseModel{...PlayBase}}fragment PlayCheckpoint on Checkpoint{id step fineTune{...PlayRun}}query PlayModel($id:ID!){node(id:$id){kind:__typename ...on BaseModel{...PlayBase}...on FineTune{...PlayRun}...on Checkpoint{...PlayCheckpoint}}}",
+  "fragment PlayBase on BaseModel{id name family contextLength}fragment PlayRun on FineTune{id name labelWords calibrationPrompt bestEvaluation{step}baseModel{...PlayBase}}fragment PlayCheckpoint on Checkpoint{id step fineTune@include(if:$reads){...PlayRun}}query PlayModel($id:ID!$reads:Boolean!){node(id:$id){kind:__typename ...on BaseModel{...PlayBase}...on FineTune{...PlayRun}...on Checkpoint{...PlayCheckpoint}}}",
 );
 
 export const playRuns = operation<PlayRunsQuery, PlayRunsQueryVariables>(

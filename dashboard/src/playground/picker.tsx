@@ -1,10 +1,12 @@
 /** Chooses one more model: by search, among aliases, base models, and the checkpoints of runs. */
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useAnswer } from "../api/query.ts";
+import { needsScope, useReads } from "../api/viewer.ts";
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
 import { toldApart } from "../parts/told-apart.ts";
 import { useTyped } from "../parts/typed.ts";
+import { checkpointLabel } from "./models.ts";
 import { playNames, playRuns, type PlayRunsQuery } from "./operations.ts";
 
 interface PickerProps {
@@ -26,8 +28,9 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
   const id = useId();
   const [search, setSearch] = useState("");
   const searchFor = useTyped((text) => setSearch(text.trim()));
-  const names = useAnswer(playNames, {});
-  const runs = useAnswer(playRuns, { name: search });
+  const reads = useReads();
+  const names = useAnswer(playNames, { reads: reads === true }, { skip: reads === null });
+  const runs = useAnswer(playRuns, { name: search }, { skip: reads !== true });
   useEffect(() => dialog.current?.showModal(), []);
   const fits = (name: string) => name.toLowerCase().includes(search.toLowerCase());
   const groups: readonly (readonly [string, readonly Choice[]])[] = [
@@ -38,7 +41,7 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
         .map(({ name, baseModel, checkpoint }) => ({
           key: name,
           label: name,
-          about: `now ${checkpoint ? `${checkpoint.fineTune.name}, step ${formatInteger(checkpoint.step)}` : baseModel.name}`,
+          about: `now ${checkpoint ? checkpointLabel(checkpoint) : baseModel.name}`,
         })),
     ],
     [
@@ -94,6 +97,12 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
           </p>
         )}
       </div>
+      {reads === false && (
+        <p class="muted">
+          Your key may not see runs. A checkpoint that has an alias can be asked by it; to choose any other,{" "}
+          {needsScope("READ")}.
+        </p>
+      )}
       <div class="actions">
         <button type="button" onClick={() => dialog.current?.close()}>
           Close

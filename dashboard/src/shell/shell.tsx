@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
-import { allows, useViewer, ViewerContext } from "../api/viewer.ts";
+import { allows, type Right, useViewer, ViewerContext } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
 import { Toasts } from "../parts/toast.tsx";
@@ -13,20 +13,20 @@ import { Stale } from "./stale.tsx";
 import { ThemeChoice } from "./theme-choice.tsx";
 
 const places = [
-  { name: "Runs", path: "/", keys: "g r" },
-  { name: "New run", path: "/new", keys: "n", trains: true },
-  { name: "Sweeps", path: "/sweeps", keys: "g s" },
-  { name: "Datasets", path: "/datasets", keys: "g d" },
-  { name: "Models", path: "/models", keys: "g m" },
-  { name: "Playground", path: "/playground", keys: "g p" },
-  { name: "Operate", path: "/operate", keys: "g o" },
-] as const satisfies readonly { name: string; path: string; keys: string; trains?: true }[];
+  { name: "Runs", path: "/", keys: "g r", needs: "READ" },
+  { name: "New run", path: "/new", keys: "n", needs: "TRAIN" },
+  { name: "Sweeps", path: "/sweeps", keys: "g s", needs: "READ" },
+  { name: "Datasets", path: "/datasets", keys: "g d", needs: "READ" },
+  { name: "Models", path: "/models", keys: "g m", needs: "READ" },
+  { name: "Playground", path: "/playground", keys: "g p", needs: null },
+  { name: "Operate", path: "/operate", keys: "g o", needs: "READ" },
+] as const satisfies readonly { name: string; path: string; keys: string; needs: Right | null }[];
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const { route, path } = useLocation();
   const menu = useRef<HTMLElement>(null);
   const viewer = useViewer();
-  const offered = places.filter((place) => !("trains" in place) || allows(viewer, "TRAIN"));
+  const offered = places.filter(({ needs }) => needs === null || allows(viewer, needs));
   useShortcuts(offered.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
   // On a phone, the links lie over the page until one is chosen.
   useEffect(() => menu.current?.hidePopover?.(), [path]);
