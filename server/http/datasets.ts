@@ -26,6 +26,8 @@ export async function receiveDataset(
       "NOT_FOUND",
       "POST a dataset to this path. To list datasets, use the GraphQL query `datasets`.",
     );
+  // Before anything of the body is taken in.
+  services.store.demand("write");
   if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
     throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset may have at most ${limits.datasetBytes} bytes.`);
   }

@@ -143,7 +143,9 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   }
   if (isUpload) {
     if (request.method === "OPTIONS") return services.uploads.handle(request, response, null);
-    return services.uploads.handle(request, response, (await authenticated("files")).store.viewer);
+    const { store } = await authenticated("files");
+    store.demand("write");
+    return services.uploads.handle(request, response, store.viewer);
   }
   // A browser that asks for this address wants the page of datasets.
   if (pathname === "/datasets" && request.method !== "GET" && request.method !== "HEAD") {
@@ -151,7 +153,11 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   }
   onlyReads(request);
   const file = fileAt(pathname);
-  if (file) return file({ store: (await authenticated("files")).store, url, request, response });
+  if (file) {
+    const { store } = await authenticated("files");
+    store.demand("read");
+    return file({ store, url, request, response });
+  }
   if (isDocs(pathname)) return sendDocs(options.docsDir, decodePart(pathname), request, response);
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)

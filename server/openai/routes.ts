@@ -89,6 +89,8 @@ export async function handleOpenAI(
   const exchange = { asking: { ...services, signal: whenGone(response) }, response, track };
   for (const { method, pattern, answer } of compiled) {
     const found = request.method === method ? pattern.exec(pathname) : null;
+    // Before a body is read and a prompt is made of it.
+    if (found && method === "POST") services.store.demand("infer");
     if (found) return answer({ services, request, response, exchange, id: found.groups?.["id"] ?? "" });
   }
   const seen = `${request.method} ${pathname.length > 100 ? "/v1/..." : pathname}`;

@@ -62,6 +62,8 @@ export interface ProjectStore extends Pick<
   readonly accounts: Accounts;
   readonly audit: AuditReading;
   readonly finding: Finding;
+  /** For what is done outside the store, such as taking in an upload. @throws FORBIDDEN */
+  demand(scope: Scope): void;
   ping(): Promise<void>;
 }
 
@@ -90,6 +92,7 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
   };
   const store: ProjectStore = {
     viewer,
+    demand: room.may,
     ping,
     rowChecks,
     speeds,
