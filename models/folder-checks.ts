@@ -53,15 +53,30 @@ export interface CheckedFolder {
   readonly stamp: string;
 }
 
-type Verdict = { readonly opened: CheckedFolder } | { readonly stamp: string; readonly error: SteplogError };
+/** What cannot be used, how often that was found, and from when on it is tried again, in milliseconds since 1970. */
+interface Refusal {
+  readonly stamp: string;
+  readonly error: SteplogError;
+  readonly tries: number;
+  readonly againAt: number;
+}
 
-/** Keeps what it found of each folder until a file of it changes. */
+type Verdict = { readonly opened: CheckedFolder } | Refusal;
+
+const mostWaitMs = 24 * 3_600_000;
+
+/**
+ * Keeps what it found of each folder until a file of it changes. A refusal is tried again after five minutes, then ten, and so
+ * on up to a day: a process that was given up may have been frozen, or killed for want of memory, with a folder that is good.
+ */
 export class FolderChecks {
   readonly #sandbox: Sandbox;
+  readonly #againMs: number;
   readonly #verdicts = new Map<string, Verdict>();
 
-  constructor(sandbox: Sandbox) {
+  constructor(sandbox: Sandbox, againMs = 300_000) {
     this.#sandbox = sandbox;
+    this.#againMs = againMs;
   }
 
   /**
@@ -70,9 +85,11 @@ export class FolderChecks {
   async open(path: string, signal?: AbortSignal): Promise<CheckedFolder> {
     const stamp = await stampOf(path);
     const known = this.#verdicts.get(path);
-    if (known && stampIn(known) === stamp) return openedBy(known);
+    const same = known && stampIn(known) === stamp ? known : undefined;
+    if (same && !isDue(same)) return openedBy(same);
     this.#verdicts.delete(path);
-    const verdict = await this.#judge(path, stamp, signal);
+    const tries = same && "error" in same ? same.tries : 0;
+    const verdict = await this.#judge(path, stamp, tries, signal);
     if ((await stampOf(path)) !== stamp) {
       throw new SteplogError("UNAVAILABLE", `${path} changed while it was read. Wait until it is complete.`);
     }
@@ -86,16 +103,21 @@ export class FolderChecks {
   }
 
   /** @throws what says nothing of the folder */
-  async #judge(path: string, stamp: string, signal?: AbortSignal): Promise<Verdict> {
+  async #judge(path: string, stamp: string, tries: number, signal?: AbortSignal): Promise<Verdict> {
     try {
       await tryInSandbox(this.#sandbox, { path }, signal);
       return { opened: { folder: await openModelFolder(path), stamp } };
     } catch (error) {
       const ofFolder = error instanceof SteplogError && /^MODEL_|^NOT_FOUND$/u.test(error.code);
-      if (ofFolder) return { stamp, error };
+      const againAt = Date.now() + Math.min(mostWaitMs, this.#againMs * 2 ** tries);
+      if (ofFolder) return { stamp, error, tries: tries + 1, againAt };
       throw error;
     }
   }
+}
+
+function isDue(verdict: Verdict): boolean {
+  return "error" in verdict && Date.now() >= verdict.againAt;
 }
 
 function stampIn(verdict: Verdict): string {

@@ -177,6 +177,15 @@ export async function watchModels(watch: ModelsWatch): Promise<void> {
   }
 }
 
+/** Refusals that the log has: each look at a folder whose files are the same gets the same object (`FolderChecks`). */
+const logged = new WeakSet<object>();
+
+function isNew(error: unknown): boolean {
+  const known = typeof error === "object" && error !== null && logged.has(error);
+  if (typeof error === "object" && error !== null) logged.add(error);
+  return !known;
+}
+
 /**
  * Reports the folders that are not base models, and reads those that are and that this worker did not have before, such as a
  * copy of another worker's model, or that changed since.
@@ -196,7 +205,7 @@ export async function scanModels(watch: ModelsWatch): Promise<string[]> {
     atHand.forget(name);
     const read = () => readModel(watch, name, () => signal.throwIfAborted(), signal);
     await whileReading(watch, read).catch((error: unknown) => {
-      if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
+      if (!signal.aborted && isNew(error)) log.warn({ model: name, error }, "A registered model cannot be read here.");
     });
   }
   return seen.flatMap((model) => ("problem" in model ? [] : [model.name]));

@@ -124,6 +124,7 @@ test("a model whose tokenizer becomes hostile is at hand no more", async () => {
   expect(await registerModels(watch)).toStrictEqual(["m"]);
   await writeFile(join(modelsDir, "m", "tokenizer.json"), '{"model":7}');
   await scanModels(watch);
+  await scanModels(watch);
   expect(watch.atHand.list()).toStrictEqual([]);
   expect(watch.log.lines).toStrictEqual([expect.stringContaining("cannot be read here")]);
 });
