@@ -9,8 +9,8 @@ const losses = (centre: number, noise: number) =>
 const judged = (...accuracies: number[]) => accuracies.map((accuracy) => ({ rows: 256, accuracy, f1: null }));
 
 function verdict(changes: Partial<Measured>, settings: object = { learningRate: 1e-6 }): string | null {
-  const level = { firstLosses: losses(2, 0.2), lastLosses: losses(1.99, 0.2), validations: [] };
-  return hardlyMoved({ ...level, ...changes }, hyperparametersSchema.parse(settings));
+  const level = { firstLosses: losses(2, 0.2), lastLosses: losses(1.99, 0.2), steps: 400, zeroSteps: 0 };
+  return hardlyMoved({ ...level, validations: [], ...changes }, hyperparametersSchema.parse(settings));
 }
 
 test("a run whose loss stays within its noise, or falls by less than a tenth, is told what to try", () => {
@@ -25,6 +25,16 @@ test("a run whose loss stays within its noise, or falls by less than a tenth, is
   expect(verdict({}, { learningRate: "AUTO", estimator: "FZOO", objective: "ACCURACY" })).toContain(
     "Try 3 times the rate that AUTO chose, more steps, more estimates;",
   );
+});
+
+test("a run in most of whose steps no loss differed is told so, and to try what makes them differ", () => {
+  expect(verdict({ zeroSteps: 400 }, { learningRate: "AUTO", objective: "ACCURACY", method: "PREFIX" })).toBe(
+    "The training loss hardly moved: a mean of 2.00 over the first 100 steps, 1.99 over the last 100. " +
+      "No loss differed in 400 of 400 steps, so they changed nothing. " +
+      "Try objective CLASSIFICATION or LOSS, a larger epsilon, a larger batch; docs/LEARNING_RATE.md explains.",
+  );
+  expect(verdict({ zeroSteps: 200 })).toContain("200 of 400 steps, so they changed nothing. Try a larger epsilon, a");
+  expect(verdict({ zeroSteps: 199 })).toContain("Try learningRate AUTO");
 });
 
 test("a run whose loss or score clearly moved is told nothing", () => {

@@ -14,6 +14,9 @@ export interface Measured {
   /** Losses of the first steps, and of as many last ones; null where not finite. */
   readonly firstLosses: readonly (number | null)[];
   readonly lastLosses: readonly (number | null)[];
+  readonly steps: number;
+  /** Steps in which no loss differed, so that nothing changed. */
+  readonly zeroSteps: number;
   /** Evaluations of the validation rows, in order. */
   readonly validations: readonly Validation[];
 }
@@ -33,6 +36,8 @@ const leastFall = 0.1;
 const goodEnough = 0.1;
 /** A score that closes this part of its gap to 1 moved, whatever the loss did. */
 const leastGap = 0.25;
+/** Where this part of the steps saw no difference, nothing else is worth changing. */
+const manyZeroSteps = 0.5;
 /** In standard errors: noise alone exceeds it once in twenty times. */
 const noiseWidth = 2;
 
@@ -49,14 +54,15 @@ export function hardlyMoved(measured: Measured, settings: Hyperparameters): stri
   if (Math.min(first.length, last.length) < fewestLosses || mean(first) <= goodEnough) return null;
   if (score && score.after >= 1 - goodEnough) return null;
   const [from, to] = [mean(first).toPrecision(3), mean(last).toPrecision(3)];
+  const advice = adviceFor(measured, settings);
   const losses = `a mean of ${from} over the first ${first.length} steps, ${to} over the last ${last.length}`;
   if (!hasFallen(first, last)) {
     const risen = score && score.rise > Math.max(score.noise, leastGap * (1 - score.before));
-    return risen ? null : `The training loss hardly moved: ${losses}. ${adviceFor(settings)}`;
+    return risen ? null : `The training loss hardly moved: ${losses}. ${advice}`;
   }
   if (!score || score.rise > score.noise) return null;
   const scores = `${percent(score.before)} before, ${percent(score.after)} after`;
-  return `The training loss fell, but the ${score.name} of the validation rows hardly moved: ${scores}. ${adviceFor(settings)}`;
+  return `The training loss fell, but the ${score.name} of the validation rows hardly moved: ${scores}. ${advice}`;
 }
 
 function hasFallen(first: readonly number[], last: readonly number[]): boolean {
@@ -81,7 +87,13 @@ function scoreOf(validations: readonly Validation[]) {
 }
 
 /** What to try, the likeliest to help first. */
-function adviceFor({ learningRate, estimator, objective }: Hyperparameters): string {
+function adviceFor({ steps, zeroSteps }: Measured, settings: Hyperparameters): string {
+  const { learningRate, estimator, objective } = settings;
+  if (zeroSteps >= manyZeroSteps * steps) {
+    const smooth = objective === "LOSS" || objective === "CLASSIFICATION" ? [] : ["objective CLASSIFICATION or LOSS"];
+    const tries = [...smooth, "a larger epsilon", "a larger batch"].join(", ");
+    return `No loss differed in ${zeroSteps} of ${steps} steps, so they changed nothing. Try ${tries}; docs/LEARNING_RATE.md explains.`;
+  }
   const rate = learningRate === "AUTO" ? "3 times the rate that AUTO chose" : "learningRate AUTO";
   const others = [
     ...(objective === "LOSS" ? ["objective CLASSIFICATION where answers are choices"] : []),

@@ -95,6 +95,7 @@ async function notesOf(
     fineTunes.evaluations(run.id),
   ]);
   const validations = evaluations.filter(({ kind }) => kind === "VALIDATION");
-  const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
+  const { stepsDone: steps, zeroSteps } = run;
+  const message = hardlyMoved({ firstLosses, lastLosses, steps, zeroSteps, validations }, settings);
   return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
 }
