@@ -200,7 +200,7 @@ describe("with a service", () => {
     const seen = await tune(file, "--dry-run");
     expect(seen).toMatchObject({ code: 0, stderr: "" });
     expect(seen.stdout).toMatch(
-      /^dataset: stored as \S+\nvalidationDataset: stored as \S+\nNot counted: .*config\.json/u,
+      /^dataset: stored as \S+\nvalidationDataset: stored as \S+\nValidation rows: 3 rows are training rows too, .*\nNot counted: .*config\.json/u,
     );
     expect(seen.stdout).toContain("Memory: 20.0 GB at least.\nNo worker is running.");
     const wrong = await settings({ hyperparameters: { patience: 2 }, labelWords: [" yes", " no"] });
