@@ -236,6 +236,8 @@ describe("a request for a checkpoint of full weights", () => {
     thread.listener.died(new SteplogError("INTERNAL", "It died."), null);
     await thread.told("kept", "03");
     expect(await readdir(keptDir)).toEqual(["ab-01"]);
+    // The request that the thread died with waits for some seconds; another one has a thread at once.
+    await newCompletion(store);
     await until(() => lane.threads.length > 1);
     thread = await lane.thread();
     await offered("04");
