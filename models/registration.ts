@@ -178,11 +178,12 @@ export async function watchModels(watch: ModelsWatch): Promise<void> {
 }
 
 /** Refusals that the log has: each look at a folder whose files are the same gets the same object (`FolderChecks`). */
-const logged = new WeakSet<object>();
+const logged = new WeakSet<Error>();
 
 function isNew(error: unknown): boolean {
-  const known = typeof error === "object" && error !== null && logged.has(error);
-  if (typeof error === "object" && error !== null) logged.add(error);
+  if (!(error instanceof Error)) return true;
+  const known = logged.has(error);
+  logged.add(error);
   return !known;
 }
 

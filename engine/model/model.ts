@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntries, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Device, Perturbation, Precision, Weight } from "../devices/device.ts";
+import type { Device, Perturbation, Precision, Weight, WeightSpec } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../numbers/noise.ts";
 import { replayOnto } from "../replay/onto-weights.ts";
@@ -14,7 +14,7 @@ import { tensorsDigest } from "./files/digest.ts";
 import type { ModelFolder } from "./files/folder.ts";
 import { locationOf } from "./files/folder.ts";
 import { asTrained, trainedDtype } from "./files/half.ts";
-import type { TensorLocation } from "./files/safetensors.ts";
+import type { TensorInfo, TensorLocation } from "./files/safetensors.ts";
 import { readTensor } from "./files/safetensors.ts";
 import type { AttachedAdapter } from "./forward.ts";
 import { ForwardPasses, lookupIn } from "./forward.ts";
@@ -111,6 +111,11 @@ export async function loadWeights(
   return weights;
 }
 
+/** A stored tensor as a device has it. */
+export function specOf(tensor: TensorInfo, trainable: boolean): WeightSpec {
+  return { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable };
+}
+
 /** A stored tensor on a device. @param kept where its bytes are instead, in the dtype of training */
 export async function loadWeight(
   tensor: TensorLocation,
@@ -119,7 +124,7 @@ export async function loadWeight(
   kept: TensorLocation | null = null,
   beforeChunk?: () => Promise<void>,
 ): Promise<Weight> {
-  const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable };
+  const spec = specOf(tensor, trainable);
   if (kept) return device.createWeight(spec, await readTensor(kept, beforeChunk));
   const mapped = device.mapWeight?.(spec, tensor);
   return mapped ?? device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk)));

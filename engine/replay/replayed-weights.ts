@@ -10,10 +10,9 @@ import { bytesPerElement, elementCount } from "../devices/device.ts";
 import { tensorsDigest } from "../model/files/digest.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { locationOf } from "../model/files/folder.ts";
-import { trainedDtype } from "../model/files/half.ts";
 import type { TensorInfo } from "../model/files/safetensors.ts";
 import { bytesOf } from "../model/files/safetensors.ts";
-import { loadWeight } from "../model/model.ts";
+import { loadWeight, specOf } from "../model/model.ts";
 import { TensorHashes } from "./output.ts";
 import type { Piece } from "./pieces.ts";
 import { pieceBytes as usualPieceBytes } from "./pieces.ts";
@@ -108,8 +107,8 @@ async function replayPieces(
   { add, hash }: Sink,
 ): Promise<void> {
   const pieces = replayedPieces(tensors, log, device, options);
-  for await (const [{ name, shape, location }, bytes] of wholeTensors(tensors, pieces, hash)) {
-    add(device.createWeight({ name, shape, dtype: trainedDtype(location), trainable: false }, bytes));
+  for await (const [{ location }, bytes] of wholeTensors(tensors, pieces, hash)) {
+    add(device.createWeight(specOf(location, false), bytes));
   }
 }
 

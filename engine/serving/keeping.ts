@@ -4,6 +4,7 @@
  */
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { CheckpointName, FromServing } from "../thread/serving-messages.ts";
+import { keyOf } from "../thread/serving-messages.ts";
 import { behind, writeKept } from "./kept-copy.ts";
 import type { Warm, WarmBase, WarmModels } from "./warm-models.ts";
 import { isBase } from "./warm-models.ts";
@@ -36,7 +37,7 @@ export class Keeping {
     const { send, now } = this.#options;
     const { base, chain, unkept } = warm;
     if (!unkept || chain === null || !isBase(warm)) return;
-    const key = keyOf({ base, chain });
+    const { key } = warm;
     if (this.#begun.has(key) || now() - (this.#tried.get(warm) ?? -Infinity) < againMs) return;
     this.#begun.set(key, warm);
     warm.users.add(this);
@@ -70,8 +71,4 @@ export class Keeping {
     if (!warm?.unkept) throw new SteplogError("UNAVAILABLE", "The checkpoint is not in memory alone any more.");
     await writeKept(warm.model, warm.unkept, folder, beforePiece);
   }
-}
-
-function keyOf({ base, chain }: CheckpointName): string {
-  return `${base}:${chain}`;
 }

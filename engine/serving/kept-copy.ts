@@ -1,6 +1,6 @@
 /**
- * Writes a checkpoint that answers from memory into a folder, as a rebuild of it would be. It goes on behind the answers: while
- * requests are answered it waits, but not for ever, since until it is done the weights stay in memory whatever else needs room.
+ * Saves a checkpoint that is answered from memory to a folder, with the same files as a rebuild. It runs in the background and
+ * waits while requests are answered, though not for ever: until it has finished, its weights cannot be evicted.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError } from "../../schema/errors.ts";

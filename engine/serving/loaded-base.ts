@@ -10,10 +10,9 @@ import { bytesPerElement, elementCount } from "../devices/device.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { locationOf } from "../model/files/folder.ts";
-import { trainedDtype } from "../model/files/half.ts";
 import type { AttachedAdapter } from "../model/forward.ts";
 import { ForwardPasses, LogitMemory, lookupIn } from "../model/forward.ts";
-import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
+import { attachAdapter, loadWeights, specOf, weightsDigest } from "../model/model.ts";
 import { replayOnto } from "../replay/onto-weights.ts";
 import { replayedWeights } from "../replay/replayed-weights.ts";
 import type { AdaptedRun } from "./adapted-rows.ts";
@@ -96,14 +95,13 @@ export class LoadedBase implements LoadedModel {
 
   /**
    * Maps the same weights from a folder that has them, and frees the memory in which they were; false on a device that maps no
-   * files. What computes meanwhile goes on with what it has.
+   * files. A pass that is running keeps the weights that it began with.
    */
   mapFrom(folder: ModelFolder): boolean {
     const { device } = this;
     for (const { name } of folder.architecture.tensors) {
       const stored = locationOf(folder, name);
-      const spec = { name: stored.name, shape: stored.shape, dtype: trainedDtype(stored), trainable: false };
-      const mapped = device.mapWeight?.(spec, stored);
+      const mapped = device.mapWeight?.(specOf(stored, false), stored);
       if (!mapped) return false;
       const before = this.#weights.get(name);
       this.#weights.set(name, mapped);

@@ -15,7 +15,7 @@ import { Scheduler } from "./scheduler.ts";
 import { Scoring } from "./scoring.ts";
 import { Stepwise } from "./stepwise.ts";
 import type { Warm, WarmOptions } from "./warm-models.ts";
-import { LacksMemory, WarmModels, keyOf, lacksFolder, needsReplay } from "./warm-models.ts";
+import { LacksMemory, WarmModels, keyOfModel, lacksFolder, needsReplay } from "./warm-models.ts";
 
 export interface ServeOptions extends WarmOptions {
   readonly budgetBytes: number;
@@ -113,7 +113,7 @@ export class Serving {
 
   #load(waiting: Waiting): void {
     const { model, id } = waiting.request;
-    const key = keyOf(model);
+    const key = keyOfModel(model);
     this.#options.send({ type: "loading", id, isReplay: needsReplay(model) });
     const load = this.#loads.find((other) => other.key === key && other.waiting);
     if (load) load.waiting?.push(waiting);

@@ -17,6 +17,7 @@ import { wrongDigest } from "../replay/rebuild.ts";
 import { matchBase, outputTensors } from "../replay/replay.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import type { ServedCheckpoint, ServedModel, WarmModel } from "../thread/serving-messages.ts";
+import { keyOf } from "../thread/serving-messages.ts";
 import { Batch } from "./batch.ts";
 import type { Unkept } from "./kept-copy.ts";
 import { KeptPrompts } from "./kept-prompts.ts";
@@ -65,8 +66,8 @@ export function isBase(warm: Warm): warm is WarmBase {
 }
 
 /** Models of equal base and chain are one model. */
-export function keyOf({ base, checkpoint }: ServedModel): string {
-  return checkpoint ? `${base}:${checkpoint.chain}` : base;
+export function keyOfModel({ base, checkpoint }: ServedModel): string {
+  return keyOf({ base, chain: checkpoint?.chain ?? null });
 }
 
 /** Whether all weights of a model were trained, and are in no folder yet. @throws LOG_INVALID */
@@ -131,7 +132,7 @@ export class WarmModels {
 
   /** Null for a model that is not warm, or whose files are others now. `user` becomes one of its users. */
   async find(model: ServedModel, user?: object): Promise<Warm | null> {
-    const key = keyOf(model);
+    const key = keyOfModel(model);
     const warm = this.#models.get(key);
     if (!warm) return null;
     const stamp = await stampOf(warm.model.folder).catch(() => null);
@@ -266,7 +267,7 @@ export class WarmModels {
     parts: Omit<Warm, "key" | "batch" | "users" | "model"> & { readonly model: Model },
     loading: Loading,
   ): Warm & { readonly model: Model } {
-    const key = parts.chain === null ? parts.base : `${parts.base}:${parts.chain}`;
+    const key = keyOf(parts);
     const joint = parts.model.terms ? parts.parent?.batch : null;
     const batch = joint ?? new Batch(parts.model, { sequences: this.#options.sequences, kept: this.#kept });
     const warm = { ...parts, key, batch, users: new Set<object>([loading]) };

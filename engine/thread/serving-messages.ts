@@ -32,6 +32,11 @@ export interface CheckpointName {
   readonly chain: string;
 }
 
+/** What models are told apart by; a base has no chain. */
+export function keyOf({ base, chain }: { readonly base: string; readonly chain: string | null }): string {
+  return chain === null ? base : `${base}:${chain}`;
+}
+
 /** What an earlier worker has already answered of a choice. */
 export interface DoneChoice {
   readonly tokens: readonly number[];
@@ -53,7 +58,7 @@ export type ToServing =
   | { readonly type: "add"; readonly request: ServingRequest }
   /** The request ends with what it has; one that has ended is not there any more. */
   | { readonly type: "cancel"; readonly id: string }
-  /** Writes weights that are in memory alone into an empty folder, behind the answers: `written` is the answer. */
+  /** Asks for weights that are only in memory to be saved to this empty folder in the background; answered by `written`. */
   | ({ readonly type: "keep"; readonly folder: string } & CheckpointName)
   /** The end of what `replayed` began: they are in this folder from now on; null for weights that stay in memory alone. */
   | ({ readonly type: "kept"; readonly folder: string | null } & CheckpointName)

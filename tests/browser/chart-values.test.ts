@@ -60,7 +60,7 @@ describe("the charts of a run", () => {
     ).toEqual([]);
   });
 
-  test("smooth the losses without lagging behind a sudden change", () => {
+  test("smooth the losses without lag after a sudden change", () => {
     const jump = pointsOf(Array.from({ length: 400 }, (_, index) => (index < 200 ? 4 : 1)));
     const [loss] = chartsOf(runOf(400), jump, 41);
     const line = loss?.series.find(({ label }) => label === "Smoothed")?.values ?? [];

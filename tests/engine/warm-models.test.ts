@@ -60,7 +60,7 @@ test("adapters answer as loaded ones, beside their base, whose weights they shar
 
 const [listedDevices, noNative] = await Promise.all([devicesHere(), isSkipped("native")]);
 
-/** Counts the weights that there are, and maps those of files. */
+/** A device that counts its live weights, and maps weights from files. */
 function mappingDevice() {
   const count = { weights: 0, mapped: 0 };
   const mapping: Device = {

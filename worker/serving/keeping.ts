@@ -1,8 +1,9 @@
 /**
- * Folders of checkpoints that the serving thread answers from memory: it writes them, behind its answers, so that the next worker
- * or a later request finds them. One that cannot be written costs nobody an answer.
+ * Saves checkpoints that the serving thread answers from memory. The thread writes each to a folder in the background, where the
+ * next worker or a later request finds it. If that fails, requests are answered all the same.
  */
 import type { CheckpointName, FromServing, ToServing } from "../../engine/thread/serving-messages.ts";
+import { keyOf } from "../../engine/thread/serving-messages.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { Log } from "../../schema/log.ts";
 import type { KeptFolders } from "./kept-folders.ts";
@@ -72,8 +73,4 @@ export class Keeping {
       this.#writing.delete(key);
     }
   }
-}
-
-function keyOf({ base, chain }: CheckpointName): string {
-  return `${base}:${chain}`;
 }

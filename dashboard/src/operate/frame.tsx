@@ -3,11 +3,12 @@ import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
 import type { Scope } from "../../../client/schema-types.ts";
+import { allows } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
 import { Missing } from "../parts/missing.tsx";
 import { Problem } from "../parts/problem.tsx";
-import { may, useWho, type Who } from "./who.ts";
+import { useWho, type Who } from "./who.ts";
 
 const parts = [
   { name: "Keys", path: "/operate/keys" },
@@ -46,7 +47,7 @@ export function OperateFrame({ title, needs, action, children }: FrameProps) {
       run: () => route(at(to)),
     })),
   );
-  const allowed = who !== null && may(who, needs);
+  const allowed = who !== null && allows(who, needs);
   return (
     <>
       <nav ref={links} class="subnav" aria-label="Operate">

@@ -31,8 +31,6 @@ export function useWho(): { readonly who: Who | null; readonly failure: Failure 
   return { who, failure };
 }
 
-export const may = (who: Who, needed: Scope) => allows(who, needed);
-
 export const scopeWords: Readonly<Record<Scope, string>> = {
   READ: "See what the project has. All others but INFER include it.",
   WRITE: "Store datasets, register models, set aliases, share.",
