@@ -126,6 +126,15 @@ describe("each rule can fail", () => {
     expect(problems({ "dashboard/src/a.ts": line })).toEqual([]);
   });
 
+  test("a test of the page waits for what it expects", () => {
+    const hasty = 'expect(await page.getByText("spam").count()).toBe(0);';
+    const patient = 'await expect.poll(() => page.getByText("spam").count()).toBe(0);';
+    expect(problems({ "tests/browser/a.ts": `\n${hasty}\n` })).toEqual([
+      "tests/browser/a.ts:2 reads the page once. Wait: expect.poll(() => ...).",
+    ]);
+    expect(problems({ "tests/browser/a.ts": patient, "tests/server/a.ts": hasty })).toEqual([]);
+  });
+
   test("a page has no dead link", () => {
     const readme =
       "# A title: it `works`\n[b](docs/b.md#part-two) [folder](docs/) [web](https://example.org) [t](#a-title-it-works)\n";

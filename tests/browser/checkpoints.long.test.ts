@@ -56,20 +56,20 @@ describe("a long run", () => {
       .toEqual(["Step4,400", "Validation80%", "Base model50%", "In-context examples60%", "Linear probe70%"]);
     const pairs = page.getByRole("table", { name: "The last pairs of the log" });
     await pairs.getByRole("row", { name: /^4,399 /u }).waitFor();
-    expect(await pairs.getByRole("row").count()).toBe(6);
+    await expect.poll(() => pairs.getByRole("row").count()).toBe(6);
     await page.getByText(/ for 4,400 pairs/u).waitFor();
     const hash = Buffer.from(worker.chain).toString("hex");
-    expect(await page.locator(".hash code").getAttribute("title")).toBe(hash);
+    await expect.poll(() => page.locator(".hash code").getAttribute("title")).toBe(hash);
     const settings = page.locator("section", { has: page.getByRole("heading", { name: "Settings", exact: true }) });
     const value = (name: string) => settings.locator("dl:visible div", { hasText: name }).first().locator("dd");
     expect([await value("Method").textContent(), await value("Steps").textContent()]).toEqual([
       "LoRA adapter",
       "4,400",
     ]);
-    expect(await settings.getByText("Seed", { exact: true }).isVisible()).toBe(false);
+    await expect.poll(() => settings.getByText("Seed", { exact: true }).isVisible()).toBe(false);
     await settings.getByText("All settings").click();
     await settings.getByRole("heading", { name: "How far a step goes" }).waitFor();
-    expect(await settings.getByText("Seed", { exact: true }).isVisible()).toBe(true);
+    await expect.poll(() => settings.getByText("Seed", { exact: true }).isVisible()).toBe(true);
 
     // Drawn, but not saved, with steps merged.
     await page
@@ -94,12 +94,12 @@ describe("a long run", () => {
     await page.goto(runUrl(id));
     const rows = checkpoints().getByRole("row");
     await expect.poll(() => rows.count()).toBe(22);
-    expect(await rows.nth(1).textContent()).toMatch(/^400best90%/u);
-    expect(await rows.nth(2).textContent()).toMatch(/^4,400/u);
+    await expect.poll(() => rows.nth(1).textContent()).toMatch(/^400best90%/u);
+    await expect.poll(() => rows.nth(2).textContent()).toMatch(/^4,400/u);
     await page.getByRole("button", { name: "Older checkpoints" }).click();
     await page.getByText("Steps 400 to 200").waitFor();
     await expect.poll(() => rows.count()).toBe(3);
-    expect(await page.getByRole("button", { name: "Older checkpoints" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("button", { name: "Older checkpoints" }).isDisabled()).toBe(true);
 
     // Of an older page, to see that it is read again.
     await page.getByRole("button", { name: "Rebuild the weights of step 200" }).click();
@@ -172,9 +172,9 @@ test("a run that diverged is forked where its error says, by the rate that it sa
   await page.goto(runUrl(id));
   await page.getByRole("button", { name: "Fork step 20 with a third of the rate" }).click();
   const fork = dialog("Fork “wild” at step 20");
-  expect(await fork.getByLabel("Learning rate (number or AUTO)").inputValue()).toBe("0.00033");
+  await expect.poll(() => fork.getByLabel("Learning rate (number or AUTO)").inputValue()).toBe("0.00033");
   await fork.getByText("All settings that a fork may change").click();
-  expect(await fork.getByLabel("Method").count()).toBe(0);
+  await expect.poll(() => fork.getByLabel("Method").count()).toBe(0);
   await fork.getByLabel("Warm-up (steps)").fill("500");
   await fork.getByLabel("Measure a linear probe as a baseline").check();
   await fork.getByLabel("Precision of products").selectOption("BFLOAT16");

@@ -64,10 +64,10 @@ describe("comparing runs", () => {
     await page.goto(addressOf([ended, going]));
     const different = page.getByRole("table", { name: "Settings that differ" });
     await different.getByRole("rowheader", { name: "Estimator", exact: true }).waitFor();
-    expect(
-      await different.getByRole("row").filter({ hasText: "Estimator" }).first().getByRole("cell").allInnerTexts(),
-    ).toEqual(["Two-sided (SPSA)", "FZOO"]);
-    expect(await different.getByRole("rowheader", { name: "Seed" }).count()).toBe(0);
+    await expect
+      .poll(() => different.getByRole("row").filter({ hasText: "Estimator" }).first().getByRole("cell").allInnerTexts())
+      .toEqual(["Two-sided (SPSA)", "FZOO"]);
+    await expect.poll(() => different.getByRole("rowheader", { name: "Seed" }).count()).toBe(0);
     await page.getByText("that are the same in all of them").click();
     await page
       .getByRole("table", { name: "Settings that are the same" })
@@ -81,7 +81,9 @@ describe("comparing runs", () => {
     const results = page.getByRole("table", { name: "Results" });
     await results.getByRole("row").filter({ hasText: "87.5%" }).waitFor();
     // Two passes a step; none yet.
-    expect(await results.getByRole("row").filter({ hasText: "first" }).innerText()).toMatch(/400\s+800\s+1 min 40 s/u);
+    await expect
+      .poll(() => results.getByRole("row").filter({ hasText: "first" }).innerText())
+      .toMatch(/400\s+800\s+1 min 40 s/u);
     const worker = await FakeWorker.claim(server.store);
     await worker.train(100);
     // Nine passes a step: eight estimates, and the loss at the weights.
@@ -95,10 +97,10 @@ describe("comparing runs", () => {
     await page.getByRole("button", { name: "Show the loss" }).click();
     await page.getByRole("img", { name: "Validation loss of 2 runs, by seconds of training" }).waitFor();
     await tests.shoot("compare");
-    expect(await results.getByText("best", { exact: true }).count()).toBe(0);
+    await expect.poll(() => results.getByText("best", { exact: true }).count()).toBe(0);
     await worker.store.recordEvaluation(worker.job, { entries: 100, step: 100, rows: 40, loss: 0.7, accuracy: 0.9 });
     await results.getByRole("row").filter({ hasText: "second" }).getByText("best", { exact: true }).waitFor();
-    expect(await results.getByText("best", { exact: true }).count()).toBe(1);
+    await expect.poll(() => results.getByText("best", { exact: true }).count()).toBe(1);
     await worker.checkpoint();
     await worker.succeed();
     await results.getByRole("row").filter({ hasText: "second" }).getByText("Succeeded").waitFor();

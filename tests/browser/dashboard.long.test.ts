@@ -81,9 +81,9 @@ describe("the page of a run", () => {
     await tests.page.locator(".status", { hasText: "Succeeded" }).waitFor();
     await expect.poll(() => chart()).toEqual([100, 100]);
     const events = tests.page.getByRole("listitem").filter({ hasText: /./u });
-    expect(await events.count()).toBe(
-      (await tests.server.store.fineTunes.events(worker.job.subject, { after: 0, limit: 100 })).length,
-    );
+    await expect
+      .poll(() => events.count())
+      .toBe((await tests.server.store.fineTunes.events(worker.job.subject, { after: 0, limit: 100 })).length);
   });
 
   test("cancels a run and shows it", async () => {
@@ -97,7 +97,7 @@ describe("the page of a run", () => {
     await tests.page.locator(".status", { hasText: "Cancelled" }).waitFor();
     await tests.page.getByRole("button", { name: /^More actions/u }).click();
     await tests.page.getByRole("button", { name: "Copy id" }).waitFor();
-    expect(await tests.page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);
+    await expect.poll(() => tests.page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);
   });
 
   test("offers weights in several files one by one", async () => {
@@ -141,7 +141,9 @@ describe("the page of a run", () => {
     await dialog.getByLabel("Learning rate (number or AUTO)").fill("11");
     await dialog.getByRole("button", { name: "Start fork" }).click();
     const rate = dialog.getByLabel("Learning rate (number or AUTO)");
-    expect(await rate.evaluate(whenWrong)).toMatch(/^must be a number above 0 and up to 10, or AUTO; it is 11 /u);
+    await expect
+      .poll(() => rate.evaluate(whenWrong))
+      .toMatch(/^must be a number above 0 and up to 10, or AUTO; it is 11 /u);
     await dialog.getByLabel("Learning rate (number or AUTO)").fill("1e-3");
     await dialog.getByLabel("Steps", { exact: true }).fill("30");
     await shoot("fork");

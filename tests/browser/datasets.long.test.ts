@@ -18,7 +18,7 @@ describe("the datasets", () => {
     await expectAccessible(page, "no datasets");
     await page.getByRole("button", { name: "Add the first dataset" }).click();
     await page.getByLabel("Drop a file here").setInputFiles(fileOf("reviews.jsonl", rows(12)));
-    expect(await page.getByLabel("Name", { exact: true }).inputValue()).toBe("reviews");
+    await expect.poll(() => page.getByLabel("Name", { exact: true }).inputValue()).toBe("reviews");
     await tests.shoot("datasets-add");
     await expectAccessible(page, "adding a dataset");
     await page.getByRole("button", { name: "Check and store" }).click();
@@ -165,7 +165,7 @@ describe("a dataset", () => {
     await page.getByText("Review 11. It was").waitFor();
     await page.getByRole("button", { name: "Next page" }).click();
     await page.getByText("Lines 21 to 25, of 25 rows").waitFor();
-    expect(await page.getByRole("button", { name: "Next page" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("button", { name: "Next page" }).isDisabled()).toBe(true);
     await page.getByRole("button", { name: "Back" }).click();
     await page.getByText("Lines 11 to 20, of 25 rows").waitFor();
     await page.getByRole("button", { name: "First page" }).click();
@@ -219,7 +219,7 @@ describe("a dataset", () => {
     const [ofTuned, ofBase] = ["100%", "50%"].map((accuracy) => table.getByRole("row").filter({ hasText: accuracy }));
     await ofBase?.getByRole("link", { name: "bytes" }).waitFor();
     await expectAccessible(page, "runs and evaluations of a dataset");
-    expect(await ofTuned?.getByRole("rowheader").textContent()).toBe("step 5 of a tuned one");
+    await expect.poll(() => ofTuned?.getByRole("rowheader").textContent()).toBe("step 5 of a tuned one");
     await page.getByRole("button", { name: "More actions of measured on" }).click();
     await page.getByRole("button", { name: "Delete", exact: true }).click();
     const uses = page.getByRole("dialog").getByRole("listitem");

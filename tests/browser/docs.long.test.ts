@@ -53,7 +53,7 @@ describe("the documentation", () => {
     await page.keyboard.type("createFineTune");
     const found = page.locator("#found a");
     await found.first().waitFor();
-    expect(await found.first().textContent()).toContain("createFineTune");
+    await expect.poll(() => found.first().textContent()).toContain("createFineTune");
     await expectAccessible(page, "what was found");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
@@ -68,7 +68,7 @@ describe("the documentation", () => {
     await page.getByRole("button", { name: "Pages" }).click();
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Concepts" }).click();
     await page.waitForURL("**/concepts.html");
-    expect(await page.evaluate(() => document.documentElement.dataset["theme"])).toBe("dark");
+    await expect.poll(() => page.evaluate(() => document.documentElement.dataset["theme"])).toBe("dark");
     await page.context().close();
   });
 });

@@ -142,7 +142,7 @@ export async function expectToFit(page: Page, name: string, widths = [1920, 1280
     // Charts follow a frame later.
     const needed = () => page.evaluate(() => document.documentElement.scrollWidth);
     await expect.poll(needed, { message: `${name} is wider than the screen` }).toBeLessThanOrEqual(width);
-    expect(await page.evaluate(brokenWords), `${name} at ${width} pixels`).toEqual([]);
+    await expect.poll(() => page.evaluate(brokenWords), { message: `${name} at ${width} pixels` }).toEqual([]);
   }
 }
 
@@ -165,12 +165,14 @@ export async function expectAccessible(page: Page, name: string): Promise<void> 
 export async function expectOwnNames(page: Page, name: string): Promise<void> {
   // Half a megabyte to parse, once for each document.
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe.source);
-  expect(await page.evaluate(sharedNames), `names that several buttons of ${name} have`).toEqual([]);
+  await expect
+    .poll(() => page.evaluate(sharedNames), { message: `names that several buttons of ${name} have` })
+    .toEqual([]);
 }
 
 /** That Escape closes the dialog that is open, and that the focus is back, and seen, at what opened it. */
 export async function expectToReturn(page: Page, opener: Locator): Promise<void> {
-  expect(await page.evaluate(() => Boolean(document.activeElement?.closest("dialog")))).toBe(true);
+  await expect.poll(() => page.evaluate(() => Boolean(document.activeElement?.closest("dialog")))).toBe(true);
   await page.keyboard.press("Escape");
   await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
   await expect.poll(() => opener.evaluate((one) => one.matches(":focus-visible"))).toBe(true);

@@ -133,7 +133,7 @@ describe("a model", () => {
     await page.getByText("1 worker can train and answer with it. It is used by 1 run.").waitFor();
     await page.getByText("no: it takes text only").waitFor();
     await page.getByRole("link", { name: "tuned" }).waitFor();
-    expect(await page.getByRole("link", { name: "Tune it" }).getAttribute("href")).toBe("/new?model=bytes");
+    await expect.poll(() => page.getByRole("link", { name: "Tune it" }).getAttribute("href")).toBe("/new?model=bytes");
     await tests.shoot("model");
     await page.goto(`${server.url}/models/talks`);
     await page.getByText("yes: it takes messages, and rows may be conversations").waitFor();
@@ -160,7 +160,7 @@ describe("a model", () => {
     await remove("talks");
     await page.waitForURL("**/models");
     await row("nowhere-1.1b").waitFor();
-    expect(await row("talks").count()).toBe(0);
+    await expect.poll(() => row("talks").count()).toBe(0);
   });
 
   test.each(["light", "dark"] as const)("is accessible and fits, %s", async (colorScheme) => {

@@ -97,7 +97,7 @@ describe("a new run", () => {
     await paste(films, "films");
     await page.getByText("JSON Lines: prompts and completions.").waitFor();
     await page.getByText("Of the first 20 rows, none is refused.").waitFor();
-    expect(await page.locator(".tokens mark").first().textContent()).toMatch(/\w/u);
+    await expect.poll(() => page.locator(".tokens mark").first().textContent()).toMatch(/\w/u);
     await button("Use them as label words").click();
     await expectAccessible(page, "rows");
     await tests.shoot("new-data");
@@ -110,10 +110,10 @@ describe("a new run", () => {
     await button("Add a model").click();
     await page.getByRole("dialog", { name: "Add a model" }).getByRole("button", { name: "Cancel" }).click();
     await models.getByRole("row", { name: /demo/u }).getByText("able-1").waitFor();
-    expect(await models.getByRole("row").nth(2).textContent()).toContain(
-      "No running worker has it in its models folder.",
-    );
-    expect(await models.getByRole("radio", { name: "demo" }).isChecked()).toBe(true);
+    await expect
+      .poll(() => models.getByRole("row").nth(2).textContent())
+      .toContain("No running worker has it in its models folder.");
+    await expect.poll(() => models.getByRole("radio", { name: "demo" }).isChecked()).toBe(true);
     await expectAccessible(page, "models");
     await tests.shoot("new-model");
     await button("Next: the settings").click();
@@ -135,7 +135,7 @@ describe("a new run", () => {
     ]);
     // The next run starts empty.
     await open();
-    expect(await field("Or paste rows, one a line").inputValue()).toBe("");
+    await expect.poll(() => field("Or paste rows, one a line").inputValue()).toBe("");
     expect(tests.complaints).toEqual([]);
   });
 
@@ -151,8 +151,8 @@ describe("a new run", () => {
     await page.locator(".drop.over").waitFor();
     await page.locator(".drop").dispatchEvent("drop", { dataTransfer: files });
     await page.getByText("JSON Lines: prompts and completions.").waitFor();
-    expect(await page.locator(".drop.over").count()).toBe(0);
-    expect(await field("Dataset name").inputValue()).toBe("dropped");
+    await expect.poll(() => page.locator(".drop.over").count()).toBe(0);
+    await expect.poll(() => field("Dataset name").inputValue()).toBe("dropped");
     await button("Store and continue").click();
     await step("Data").getByText("dropped: 18 rows for training, 2 for validation.").waitFor();
     await button("Next: the settings").click();
@@ -199,7 +199,7 @@ describe("a new run", () => {
     await field("Validation, % of the rows").fill("60");
     await field("Test, % of the rows").fill("40");
     await button("Store and continue").click();
-    expect(await field("Test, % of the rows").evaluate(whenWrong)).toBe("leaves no rows to train on");
+    await expect.poll(() => field("Test, % of the rows").evaluate(whenWrong)).toBe("leaves no rows to train on");
     expect(tests.complaints).toEqual([]);
   });
 
@@ -246,7 +246,7 @@ describe("a new run", () => {
     await open();
     await page.locator('input[type="file"]').setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
     await page.getByText("Parquet: objects with sentence, label. These are the fields of SST2 as published").waitFor();
-    expect(await field("Dataset name").inputValue()).toBe("sst2");
+    await expect.poll(() => field("Dataset name").inputValue()).toBe("sst2");
     await page.getByRole("radio", { name: "Other stored rows, or none" }).check();
     await button("Store and continue").click();
     await page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
@@ -258,9 +258,9 @@ describe("a new run", () => {
     await button("Next: the settings").click();
     await page.getByRole("radio", { name: /^Your own/u }).check();
     // Settings of one's own begin with those that were chosen before.
-    expect(await field("Evaluate every (steps)").inputValue()).toBe("400");
+    await expect.poll(() => field("Evaluate every (steps)").inputValue()).toBe("400");
     await field("Method").selectOption({ label: "Prefix" });
-    expect(await field("Epsilon").getAttribute("placeholder")).toBe("0.1");
+    await expect.poll(() => field("Epsilon").getAttribute("placeholder")).toBe("0.1");
     await field("Prefix length (tokens)").fill("3");
     await field("Name of the run").fill("a prefix");
     await button("Create run").click();
@@ -285,7 +285,7 @@ describe("a new run", () => {
     const input = page.locator('input[type="file"]');
     await input.setInputFiles({ name: "broken.parquet", mimeType: "", buffer: whole.subarray(0, whole.length - 30) });
     await page.getByText("Parquet, which cannot be read here.").waitFor();
-    expect(await page.getByRole("radio", { name: "A share of these rows" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("radio", { name: "A share of these rows" }).isDisabled()).toBe(true);
     await page.getByText("The rows of this file are shown once they are stored.").waitFor();
     await input.setInputFiles({ name: "films.parquet", mimeType: "", buffer: whole });
     await page.getByText("Parquet: prompts and completions.").waitFor();
@@ -314,17 +314,21 @@ describe("a new run", () => {
     await field("Batch size (rows)").fill("100000");
     await page.getByText("must be a whole number from 1 to 1024; it is 100000").waitFor();
     await button("Create run").click();
-    expect(await field("Batch size (rows)").evaluate(whenWrong)).toMatch(/^must be a whole number/u);
+    await expect.poll(() => field("Batch size (rows)").evaluate(whenWrong)).toMatch(/^must be a whole number/u);
     await tests.shoot("new-wrong-settings");
     await expectAccessible(page, "wrong settings");
     await field("Batch size (rows)").fill("2");
     await button("Create run").click();
-    expect(await field("Learning rate (number or AUTO)").evaluate(whenWrong)).toMatch(/, or AUTO; it is fast /u);
+    await expect
+      .poll(() => field("Learning rate (number or AUTO)").evaluate(whenWrong))
+      .toMatch(/, or AUTO; it is fast /u);
     await field("Learning rate (number or AUTO)").fill("1e-3");
     // What settings need of each other, the service says, while one types; the focus stays where it is.
     await field("Objective").selectOption({ label: "F1 of generated answers" });
     await page.getByText(/^must be at least 1 with objective F1; it is 0/u).waitFor();
-    expect(await field("Maximum answer length (tokens)").evaluate((one) => one === document.activeElement)).toBe(false);
+    await expect
+      .poll(() => field("Maximum answer length (tokens)").evaluate((one) => one === document.activeElement))
+      .toBe(false);
     await field("Objective").selectOption({ label: "Loss of the completion" });
     // Rows that do not fit the model are told of in the first step.
     await step("Data")
@@ -353,7 +357,7 @@ describe("a new run", () => {
     await page.getByText(/^LoRA adapter: /u).waitFor();
     await field("Method").selectOption({ index: 0 });
     await step("Data").getByRole("button").first().click();
-    expect(await field("Or paste rows, one a line").inputValue()).toBe(films.join("\n"));
+    await expect.poll(() => field("Or paste rows, one a line").inputValue()).toBe(films.join("\n"));
     await page.getByText("Stored “kept”: 18 rows for training, 2 for validation.").waitFor();
     await page.reload();
     await step("Settings").getByRole("button").first().click();
@@ -365,14 +369,14 @@ describe("a new run", () => {
     ]);
     const other = await newPage();
     await open("", other);
-    expect(await field("Or paste rows, one a line", other).inputValue()).toBe("");
+    await expect.poll(() => field("Or paste rows, one a line", other).inputValue()).toBe("");
     await other.close();
     // Other rows must be stored anew.
     await step("Data").getByRole("button").first().click();
     await field("Or paste rows, one a line").fill(films.slice(0, 10).join("\n"));
     await button("Store and continue").waitFor();
     await button("Clear all").click();
-    expect(await field("Or paste rows, one a line").inputValue()).toBe("");
+    await expect.poll(() => field("Or paste rows, one a line").inputValue()).toBe("");
     expect(tests.complaints).toEqual([]);
   });
 
@@ -413,8 +417,8 @@ describe("a new run", () => {
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await open(`?from=${encodeURIComponent(createFineTune.fineTune.id)}`);
     await page.getByText("Filled in from “copied”.").waitFor();
-    expect(await field("Steps").inputValue()).toBe("30");
-    expect(await field("Learning rate (number or AUTO)").inputValue()).toBe("0.001");
+    await expect.poll(() => field("Steps").inputValue()).toBe("30");
+    await expect.poll(() => field("Learning rate (number or AUTO)").inputValue()).toBe("0.001");
     await step("Data").getByText('to copy: 20 rows for training. Label words: " great", " terrible".').waitFor();
     await button("Copy as… the creation of this run").click();
     await button("Copy as a command").click();
@@ -463,7 +467,7 @@ describe("a new run", () => {
     await step("Model").getByRole("button").first().click();
     const row = (name: string) => page.getByRole("row").filter({ hasText: name });
     await row("damaged").getByText("it is truncated").waitFor();
-    expect(await row("damaged").getByRole("button").count()).toBe(0);
+    await expect.poll(() => row("damaged").getByRole("button").count()).toBe(0);
     await row("later").getByRole("button", { name: "Register" }).click();
     await row("later").getByRole("button", { name: "Registering…" }).waitFor();
     expect(await foundModels.claimRegistration({ worker: "w", leaseMs: 60_000, names: ["later"] })).toBe("later");
@@ -475,7 +479,7 @@ describe("a new run", () => {
     await baseModels.register({ name: "later", ...large, hash: "ab".repeat(32) });
     await foundModels.report("w", []);
     await page.getByRole("radio", { name: "later" }).check();
-    expect(await page.getByText("Found in the models folder").count()).toBe(0);
+    await expect.poll(() => page.getByText("Found in the models folder").count()).toBe(0);
     able.models = [demo, { name: "later", hash: "ab".repeat(32) }];
     await row("later")
       .getByText("Its weights need 10.0 GB of memory; the largest worker that has it has 1.00 GB.")

@@ -92,7 +92,9 @@ describe("a service without keys", () => {
     const busy = page.getByRole("region", { name: "Worker test" });
     await busy.getByText("Busy").waitFor();
     await busy.getByText("step 30 of 100").waitFor();
-    expect(await busy.getByRole("link", { name: "in training" }).getAttribute("href")).toMatch(/^\/fine-tunes\//u);
+    await expect
+      .poll(() => busy.getByRole("link", { name: "in training" }).getAttribute("href"))
+      .toMatch(/^\/fine-tunes\//u);
     const fallSilent = await report({ name: "idle one", ...about });
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Idle", { exact: true }).waitFor();
     await row("bytes").getByText("waits first").waitFor();
@@ -147,7 +149,7 @@ describe("a service without keys", () => {
     await page.getByRole("button", { name: "New key" }).click();
     const form = dialog("The first key");
     await form.getByText("From now on every request needs a key.").waitFor();
-    expect(await form.getByLabel("ADMIN").isDisabled()).toBe(true);
+    await expect.poll(() => form.getByLabel("ADMIN").isDisabled()).toBe(true);
     await form.getByLabel("Name: what it is for").fill("boss");
     await expectAccessible(page, "the form of the first key");
     await form.getByRole("button", { name: "Make the first key" }).click();
@@ -159,8 +161,8 @@ describe("a service without keys", () => {
     expect(await heldKey()).toBe(boss);
     await secret.getByRole("button", { name: "I have kept it" }).click();
     await row("boss").getByText("this page").waitFor();
-    expect(await page.getByText("This service has no keys").count()).toBe(0);
-    expect(await page.getByRole("dialog").count()).toBe(0);
+    await expect.poll(() => page.getByText("This service has no keys").count()).toBe(0);
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
     expect((await server.gql("{ viewer { scopes } }")).errors?.[0]?.extensions.code).toBe("UNAUTHENTICATED");
     expect(tests.complaints).toEqual([]);
   });
@@ -219,7 +221,7 @@ describe("keys and projects", () => {
     for (const scope of [/^READ/u, /^TRAIN/u]) await dialog("New key", page).getByLabel(scope).uncheck();
     await dialog("New key", page).getByRole("button", { name: "Make the key" }).click();
     await dialog("New key", page).getByText("INVALID_ARGUMENT").waitFor();
-    expect(await dialog("New key", page).getByLabel("Name: what it is for").inputValue()).toBe("nightly");
+    await expect.poll(() => dialog("New key", page).getByLabel("Name: what it is for").inputValue()).toBe("nightly");
     await expectAccessible(page, "a key without scopes");
     await dialog("New key", page).getByLabel(/^READ/u).check();
     await dialog("New key", page).getByRole("button", { name: "Make the key" }).click();
@@ -265,7 +267,7 @@ describe("keys and projects", () => {
     await dialog("Rename “for a while”", page).getByLabel("Name", { exact: true }).fill("short-lived");
     await dialog("Rename “for a while”", page).getByRole("button", { name: "Rename", exact: true }).click();
     await row("short-lived", page).waitFor();
-    expect(await row("for a while", page).count()).toBe(0);
+    await expect.poll(() => row("for a while", page).count()).toBe(0);
     await choose("short-lived", "Erase…", page);
     const form = dialog("Erase “short-lived”?", page);
     await form.getByLabel("Type its name").fill("short");
@@ -294,19 +296,21 @@ describe("keys and projects", () => {
     for (const path of ["/keys", "/projects", "/webhooks", "/audit"]) {
       await go(path, page);
       await page.getByText("This page needs the scope ADMIN. Your key of the project “small” has READ.").waitFor();
-      expect(await page.getByRole("button", { name: /^New/u }).count()).toBe(0);
+      await expect.poll(() => page.getByRole("button", { name: /^New/u }).count()).toBe(0);
     }
     await expectAccessible(page, "a scope that is missing");
     const admin = await makeKey("admin of small", ["ADMIN"], project);
     await signIn(page, admin.key);
     await go("/projects", page);
     await row("small", page).waitFor();
-    expect(await page.getByRole("row").count()).toBe(2);
+    await expect.poll(() => page.getByRole("row").count()).toBe(2);
     await page.getByRole("button", { name: "Actions of the project small" }).click();
-    expect(
-      await page.getByRole("group", { name: "Actions of the project small" }).getByRole("button").allTextContents(),
-    ).toEqual(["How long it keeps things…"]);
-    expect(await page.getByRole("button", { name: "New project" }).count()).toBe(0);
+    await expect
+      .poll(() =>
+        page.getByRole("group", { name: "Actions of the project small" }).getByRole("button").allTextContents(),
+      )
+      .toEqual(["How long it keeps things…"]);
+    await expect.poll(() => page.getByRole("button", { name: "New project" }).count()).toBe(0);
     expect(tests.complaints).toEqual([]);
     await page.context().close();
   });
@@ -428,7 +432,7 @@ describe("a key that ends", () => {
     await dialog("Sign in", page).getByRole("button", { name: "Sign in" }).click();
     await expect.poll(() => dialog("Sign in", page).count()).toBe(0);
     await expect.poll(() => dialog("Sign in", other).count()).toBe(0);
-    expect(await dialog("New key", page).getByLabel("Name: what it is for").inputValue()).toBe("half typed");
+    await expect.poll(() => dialog("New key", page).getByLabel("Name: what it is for").inputValue()).toBe("half typed");
     await dialog("New key", page).getByRole("button", { name: "Make the key" }).click();
     await dialog("The key “half typed”", page).waitFor();
     await other.getByText("so nothing trains").waitFor();
@@ -443,10 +447,10 @@ describe("a key that ends", () => {
     await dialog("Rotate “rotated here”", page).getByText("will switch to the new one").waitFor();
     await dialog("Rotate “rotated here”", page).getByRole("button", { name: "Make its successor" }).click();
     const secret = dialog("The key “rotated here”", page);
-    expect(await secret.getByLabel("API key").inputValue()).toBe(await heldKey(page));
+    await expect.poll(() => secret.getByLabel("API key").inputValue()).toBe(await heldKey(page));
     await secret.getByRole("button", { name: "I have kept it" }).click();
     await row("this page", page).getByText("Active").waitFor();
-    expect(await dialog("Sign in", page).count()).toBe(0);
+    await expect.poll(() => dialog("Sign in", page).count()).toBe(0);
     await page.context().close();
   });
 });

@@ -137,8 +137,10 @@ test("no gateway: every page says since when, keeps what it shows, and catches u
   });
   await gateway.close();
   await everywhere(pages, (page) => page.getByText(/^Not connected since \d/u).waitFor());
-  await everywhere(pages, async (page, route) =>
-    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(titles.get(route)),
+  await everywhere(
+    pages,
+    async (page, route) =>
+      await expect.poll(() => page.getByRole("heading", { level: 1 }).textContent()).toBe(titles.get(route)),
   );
   for (const route of ["/", "/operate/audit"]) {
     const page = pages.get(route);
@@ -155,7 +157,10 @@ test("no gateway: every page says since when, keeps what it shows, and catches u
     page.getByText("renamed").first().waitFor(),
   );
   await everywhere(only(pages, "/datasets"), (page) => page.getByText("made meanwhile").waitFor());
-  await everywhere(pages, async (page) => expect(await page.evaluate(() => "stays" in globalThis)).toBe(true));
+  await everywhere(
+    pages,
+    async (page) => await expect.poll(() => page.evaluate(() => "stays" in globalThis)).toBe(true),
+  );
   expect(tests.complaints).toEqual([]);
 });
 
@@ -378,7 +383,7 @@ test("what is still said of the old key, when another one is there, does not ask
     .getByText(/^(?:ended|renamed|named in a tab)$/u)
     .first()
     .waitFor();
-  expect(await asks(page).count()).toBe(0);
+  await expect.poll(() => asks(page).count()).toBe(0);
   expect(tests.complaints).toEqual([]);
 });
 
@@ -453,8 +458,9 @@ test("a key that is revoked: every page asks for another over what it shows, and
   await everywhere(pages, async (page) => {
     await expect.poll(() => asks(page).count()).toBe(0);
   });
-  await everywhere(only(pages, ...typed), async (page) =>
-    expect(await page.locator(typable).first().inputValue()).toBe("half typed"),
+  await everywhere(
+    only(pages, ...typed),
+    async (page) => await expect.poll(() => page.locator(typable).first().inputValue()).toBe("half typed"),
   );
   await everywhere(pages, async (page) => {
     await expect.poll(() => page.getByRole("alert").count()).toBe(0);

@@ -85,7 +85,7 @@ describe("the playground", () => {
     const { page, server } = tests;
     const url = server.url.replace("127.0.0.1", lanName);
     await page.goto(`${url}/playground?models=bytes`);
-    expect(await page.evaluate(() => [isSecureContext, "clipboard" in navigator])).toEqual([false, false]);
+    await expect.poll(() => page.evaluate(() => [isSecureContext, "clipboard" in navigator])).toEqual([false, false]);
     await prompt().fill("It was");
     await button("Send").click();
     await answerOf("bytes").getByText("ended by itself").waitFor();
@@ -97,7 +97,7 @@ describe("the playground", () => {
     await button("Close").click();
     await prompt().fill("");
     await page.keyboard.press("Control+V");
-    expect(await prompt().inputValue()).toBe(code);
+    await expect.poll(() => prompt().inputValue()).toBe(code);
     expect(tests.complaints.filter((one) => !one.startsWith(`asked ${url}/`))).toEqual([]);
   });
 
@@ -116,10 +116,10 @@ describe("the playground", () => {
     release();
     await button("Again: bytes").click();
     await answerOf("bytes").getByText("good").waitFor();
-    expect(await answerOf("bytes").getByText("one").count()).toBe(0);
+    await expect.poll(() => answerOf("bytes").getByText("one").count()).toBe(0);
     await button("Clear").click();
-    expect(await prompt().inputValue()).toBe("");
-    expect(await answerOf("bytes").count()).toBe(0);
+    await expect.poll(() => prompt().inputValue()).toBe("");
+    await expect.poll(() => answerOf("bytes").count()).toBe(0);
   });
 
   test("what was written stays when the page is loaded anew, and an answer is read on from where it was", async () => {
@@ -130,16 +130,16 @@ describe("the playground", () => {
     await button("Send").click();
     await answerOf("bytes").getByText("one").waitFor();
     await tests.page.reload();
-    expect(await prompt().inputValue()).toBe("Count:");
+    await expect.poll(() => prompt().inputValue()).toBe("Count:");
     await answerOf("bytes").getByText("one").waitFor();
     release();
     await answerOf("bytes").getByText("ended by itself").waitFor();
-    expect(await answerOf("bytes").locator(".said").textContent()).toBe(" one two three");
+    await expect.poll(() => answerOf("bytes").locator(".said").textContent()).toBe(" one two three");
     // Another page of the tab does not end an answer either.
     await tests.page.getByRole("link", { name: "Runs" }).click();
     await tests.page.getByRole("link", { name: "Playground" }).click();
     expect(new URL(tests.page.url()).search).toBe("");
-    expect(await tests.page.evaluate(() => Object.keys(localStorage))).toEqual([]);
+    await expect.poll(() => tests.page.evaluate(() => Object.keys(localStorage))).toEqual([]);
   });
 
   test("a conversation keeps its turns; a turn can be edited; a model without words for one says why", async () => {
@@ -169,7 +169,7 @@ describe("the playground", () => {
     await button("Ask again").click();
     await answerOf("talker").getByText("good").waitFor();
     expect(lane?.prompts.at(-1)).toBe("user: Ho\nassistant: ");
-    expect(await answerOf("talker").count()).toBe(1);
+    await expect.poll(() => answerOf("talker").count()).toBe(1);
     // This template refuses a system message: the model's answer says so, and it can be asked again without.
     await page.getByLabel("System message").fill("Be brief.");
     await button("Again: talker, turn 1").click();
@@ -190,7 +190,7 @@ describe("the playground", () => {
     await page.getByRole("link", { name: "Try it", exact: true }).first().click();
     await page.waitForURL(`**/playground?models=bytes,${encodeURIComponent(tuned)}&mode=labels`);
     await expect.poll(() => page.getByRole("textbox", { name: "Labels" }).inputValue()).toBe(" ham\n spam");
-    expect(await page.getByLabel("Calibration prompt").inputValue()).toBe("It was");
+    await expect.poll(() => page.getByLabel("Calibration prompt").inputValue()).toBe("It was");
     await page.getByLabel("Calibration prompt").fill("");
     await page.getByLabel("Text before the label").fill("ham ham ham");
     await button("Send").click();
@@ -239,7 +239,7 @@ describe("the playground", () => {
     await page.getByLabel("temperature").fill("5");
     await button("Send").click();
     await page.locator("[aria-invalid]").waitFor();
-    expect(await page.locator("[aria-invalid]").inputValue()).toBe("5");
+    await expect.poll(() => page.locator("[aria-invalid]").inputValue()).toBe("5");
     await page.getByLabel("temperature").fill("0.5");
     lane?.next({ fails: { code: "BASE_MISMATCH", message: "The files of bytes have changed." } });
     await button("Send").click();
@@ -267,7 +267,7 @@ describe("the playground", () => {
     // So its own page does not lead there.
     await page.goto(`${tests.server.url}/models/filler`);
     await page.getByRole("link", { name: "Tune it" }).waitFor();
-    expect(await page.getByRole("link", { name: "Try it" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("link", { name: "Try it" }).count()).toBe(0);
   });
 
   test("the code makes exactly this request: GraphQL, Python, Node, curl", async () => {

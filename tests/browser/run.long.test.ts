@@ -59,12 +59,14 @@ test("a run that waits is paused, resumed, archived and deleted; without a step 
   const id = await createFineTune(server, { steps: 10 }, "waiting");
   await page.goto(runUrl(id));
   await page.getByText("They begin with the first step.").waitFor();
-  expect(
-    await page
-      .getByLabel("Smoothing")
-      .or(page.getByRole("button", { name: "Zoom in" }))
-      .count(),
-  ).toBe(0);
+  await expect
+    .poll(() =>
+      page
+        .getByLabel("Smoothing")
+        .or(page.getByRole("button", { name: "Zoom in" }))
+        .count(),
+    )
+    .toBe(0);
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByText("It waits at step 0 of 10 until somebody resumes it.").waitFor();
   await page.getByRole("button", { name: "Resume", exact: true }).click();
@@ -97,7 +99,7 @@ describe("the charts", () => {
     const [step, validation] = [0, 3].map((row) => plot.locator(".u-legend .u-series").nth(row).locator(".u-value"));
     const shows = async (at: string, loss: string) => {
       await expect.poll(() => step?.textContent()).toBe(at);
-      expect(await validation?.textContent()).toBe(loss);
+      await expect.poll(() => validation?.textContent()).toBe(loss);
     };
     // The last values, until somebody asks for others.
     await shows("400", "1.2000");
@@ -121,7 +123,7 @@ describe("the charts", () => {
     await page.waitForURL("**?steps=50-200&log=yes");
     await page.reload();
     await shows("200", "2.1000");
-    expect(await from.inputValue()).toBe("50");
+    await expect.poll(() => from.inputValue()).toBe("50");
     await plot.focus();
     await page.keyboard.press("ArrowLeft");
     await page.keyboard.press("ArrowLeft");
@@ -215,17 +217,17 @@ describe("answers before and after", () => {
     }
     const table = page.getByRole("table", { name: "Answers before and after" });
     await table.waitFor();
-    expect(await table.getByRole("row").count()).toBe(4);
+    await expect.poll(() => table.getByRole("row").count()).toBe(4);
     const show = page.getByLabel("Show", { exact: false }).locator("visible=true").last();
     await show.selectOption({ label: "Better after (1)" });
     await table.getByRole("row", { name: /1 is.*bad wrong.*good right/u }).waitFor();
-    expect(await table.getByRole("row").count()).toBe(2);
+    await expect.poll(() => table.getByRole("row").count()).toBe(2);
     await show.selectOption({ label: "Wrong after (2)" });
     await expect.poll(() => table.getByRole("row").count()).toBe(3);
     await tests.shoot("run-answers");
     // Another checkpoint than the best: what the base answers is known, and the choice is in the address.
     const choice = page.getByRole("combobox", { name: /^Checkpoint/u });
-    expect(await choice.locator("option").allTextContents()).toEqual(["step 400, the best", "step 200"]);
+    await expect.poll(() => choice.locator("option").allTextContents()).toEqual(["step 400, the best", "step 200"]);
     await choice.selectOption({ label: "step 200" });
     await page.getByRole("button", { name: "Ask both models" }).click();
     await expect.poll(async () => (await server.queued()).jobs).toBe(1);
@@ -302,7 +304,7 @@ describe("forms over the page", () => {
     await expectToReturn(page, more);
     await open();
     const fields = ["Name", "Tags, separated by commas"].map((label) => form("Rename or tag").getByLabel(label));
-    expect(await Promise.all(fields.map((field) => field.inputValue()))).toEqual(["renamed", "zero"]);
+    await expect.poll(() => Promise.all(fields.map((field) => field.inputValue()))).toEqual(["renamed", "zero"]);
     await form("Rename or tag").getByLabel("Name", { exact: true }).fill("n".repeat(300));
     await form("Rename or tag").getByLabel("Tags, separated by commas").fill("one, two,");
     await form("Rename or tag").getByRole("button", { name: "Save" }).click();
@@ -312,8 +314,8 @@ describe("forms over the page", () => {
     await form("Rename or tag").getByLabel("Name", { exact: true }).fill("another name");
     await form("Rename or tag").getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { name: "another name" }).waitFor();
-    expect(await page.locator(".title .tag").allTextContents()).toEqual(["one", "two"]);
-    expect(await page.getByRole("dialog").count()).toBe(0);
+    await expect.poll(() => page.locator(".title .tag").allTextContents()).toEqual(["one", "two"]);
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
     expect(tests.complaints).toEqual([]);
   });
 
@@ -330,11 +332,11 @@ describe("forms over the page", () => {
     await alias.getByLabel("Alias").fill("left");
     await expectToReturn(page, actions);
     await open();
-    expect(await alias.getByLabel("Alias").inputValue()).toBe("");
+    await expect.poll(() => alias.getByLabel("Alias").inputValue()).toBe("");
     await alias.getByLabel("Alias").fill("bytes");
     await alias.getByRole("button", { name: "Set alias" }).click();
     await alias.getByText("The alias was not set").waitFor();
-    expect(await alias.getByLabel("Alias").inputValue()).toBe("bytes");
+    await expect.poll(() => alias.getByLabel("Alias").inputValue()).toBe("bytes");
     await expectAccessible(page, "an alias that is refused");
     await alias.getByLabel("Alias").fill("live");
     await alias.getByRole("button", { name: "Set alias" }).click();

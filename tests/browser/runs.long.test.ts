@@ -22,7 +22,9 @@ describe("the runs", () => {
     await page.goBack();
     await page.getByRole("link", { name: "Try the example" }).click();
     await page.getByText("JSON Lines: prompts and completions").waitFor();
-    expect(await page.getByLabel("Or paste rows").inputValue()).toMatch(/^\{"prompt":"A joy from start to end/u);
+    await expect
+      .poll(() => page.getByLabel("Or paste rows").inputValue())
+      .toMatch(/^\{"prompt":"A joy from start to end/u);
     await page.waitForURL("**/new");
     expect(tests.complaints).toEqual([]);
   });
@@ -69,13 +71,13 @@ describe("the runs", () => {
     await page.getByText("No run fits these filters.").waitFor();
     await page.reload();
     await page.getByText("No run fits these filters.").waitFor();
-    expect(await page.getByLabel("Search by name").inputValue()).toBe("follow");
-    expect(await page.getByLabel("Order").inputValue()).toBe("NAME");
+    await expect.poll(() => page.getByLabel("Search by name").inputValue()).toBe("follow");
+    await expect.poll(() => page.getByLabel("Order").inputValue()).toBe("NAME");
     expect(new URL(page.url()).search).toBe("?q=follow&status=FAILED&sort=NAME");
     await page.getByRole("button", { name: "Show all runs" }).click();
     await row("other").waitFor();
     const search = page.getByLabel("Search by name");
-    expect(await search.inputValue()).toBe("");
+    await expect.poll(() => search.inputValue()).toBe("");
     for (const text of ["SPA", rowId(followed).slice(0, 8), followed]) {
       await search.fill(text);
       await row("other").waitFor({ state: "detached" });
@@ -91,15 +93,17 @@ describe("the runs", () => {
     await row("other").waitFor();
     const names = () => page.locator("tbody th a").allTextContents();
     const head = page.getByRole("columnheader", { name: "Name" });
-    expect(await page.getByRole("columnheader", { name: "Created" }).getAttribute("aria-sort")).toBe("descending");
+    await expect
+      .poll(() => page.getByRole("columnheader", { name: "Created" }).getAttribute("aria-sort"))
+      .toBe("descending");
     await head.getByRole("button").focus();
     await page.keyboard.press("Enter");
     await expect.poll(names).toEqual(["followed", "other"]);
-    expect(await head.getAttribute("aria-sort")).toBe("ascending");
+    await expect.poll(() => head.getAttribute("aria-sort")).toBe("ascending");
     // The focus has stayed.
     await page.keyboard.press("Enter");
     await expect.poll(names).toEqual(["other", "followed"]);
-    expect(await head.getAttribute("aria-sort")).toBe("descending");
+    await expect.poll(() => head.getAttribute("aria-sort")).toBe("descending");
     expect(new URL(page.url()).search).toBe("?sort=NAME&reverse=yes");
     await page.reload();
     await expect.poll(names).toEqual(["other", "followed"]);
@@ -116,7 +120,9 @@ describe("the runs", () => {
     await page.getByRole("dialog").getByText("Search the runs").waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
-    expect(await page.getByLabel("Search by name").evaluate((one) => one === document.activeElement)).toBe(true);
+    await expect
+      .poll(() => page.getByLabel("Search by name").evaluate((one) => one === document.activeElement))
+      .toBe(true);
     await page.keyboard.press("Escape");
     await page.getByRole("heading", { name: "Runs", exact: true }).click();
     await page.keyboard.press("j");
@@ -141,7 +147,9 @@ describe("the runs", () => {
     await choice("followed").click({ modifiers: ["Shift"] });
     await page.getByText("3 runs selected").waitFor();
     await choice("other").uncheck();
-    expect(await choice("all").evaluate((one) => one instanceof HTMLInputElement && one.indeterminate)).toBe(true);
+    await expect
+      .poll(() => choice("all").evaluate((one) => one instanceof HTMLInputElement && one.indeterminate))
+      .toBe(true);
     await choice("all").check();
     await page.getByText("3 runs selected").waitFor();
     await page.getByRole("button", { name: "Tags", exact: true }).click();
@@ -150,7 +158,7 @@ describe("the runs", () => {
     await expectAccessible(page, "the tags of many");
     await page.getByRole("button", { name: "Save" }).click();
     for (const name of ["continued", "other", "followed"]) await row(name).getByText("batch").waitFor();
-    expect(await page.getByText("spam").count()).toBe(0);
+    await expect.poll(() => page.getByText("spam").count()).toBe(0);
     await choice("other").check();
     await page.getByRole("button", { name: "Archive", exact: true }).click();
     await row("other").waitFor({ state: "detached" });
@@ -216,7 +224,7 @@ describe("the runs", () => {
         return furthest();
       })
       .toBeGreaterThan(150);
-    expect(await page.getByRole("row").count()).toBeLessThan(60);
+    await expect.poll(() => page.getByRole("row").count()).toBeLessThan(60);
     // What is new does not push away what somebody reads.
     await createFineTune(server, {}, "newest");
     await page.getByRole("button", { name: "There are newer runs: show them" }).click();
@@ -239,12 +247,12 @@ describe("the runs", () => {
     await page.getByRole("checkbox", { name: "Select newest" }).check();
     await page.getByRole("button", { name: "Compare" }).waitFor();
     await page.getByRole("link", { name: "New run" }).waitFor({ state: "detached" });
-    expect(await page.getByRole("button", { name: /Delete|Archive|Tags|^Cancel/u }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: /Delete|Archive|Tags|^Cancel/u }).count()).toBe(0);
     // Nor is it by a key, and by an address it says why not.
     await page.keyboard.press("?");
     const keys = page.getByRole("dialog", { name: "Keys" });
     await keys.getByText("Go to Sweeps").waitFor();
-    expect(await keys.getByText("Go to New run").count()).toBe(0);
+    await expect.poll(() => keys.getByText("Go to New run").count()).toBe(0);
     await page.keyboard.press("Escape");
     await page.keyboard.press("n");
     expect(new URL(page.url()).pathname).toBe("/");

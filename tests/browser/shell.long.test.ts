@@ -32,7 +32,7 @@ describe("the frame", () => {
     await page.setViewportSize({ width: 1_024, height: 900 });
     await page.goto(`${server.url}/new`);
     await page.getByRole("link", { name: "Playground" }).waitFor();
-    expect(await page.getByRole("button", { name: "Pages" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Pages" }).count()).toBe(0);
     await page.getByRole("button", { name: /^Settings/u }).click();
     const ways = page.locator(".kind");
     await ways.nth(2).waitFor();

@@ -150,7 +150,7 @@ describe("starting a sweep", () => {
     await page.getByRole("button", { name: "Delete sweep" }).click();
     await page.getByText("“chosen, sweep” is deleted.").waitFor();
     await page.getByRole("heading", { name: "Sweeps" }).waitFor();
-    expect(await page.getByRole("link", { name: "chosen, sweep" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("link", { name: "chosen, sweep" }).count()).toBe(0);
     expect(tests.complaints).toEqual([]);
   });
 });
@@ -167,7 +167,7 @@ describe("a sweep", () => {
     await page.getByText("4 of 6 runs have ended: 2 queued.").waitFor();
     await page.getByText(/Best score so far: 90% with batch size 8, learning rate 3e-6, at step 100/u).waitFor();
     const best = table(page).getByRole("row").nth(1);
-    expect(await best.innerText()).toMatch(/Run 3\s+8\s+3e-6\s+90%\s+0.1000\s+100\s+Succeeded/u);
+    await expect.poll(() => best.innerText()).toMatch(/Run 3\s+8\s+3e-6\s+90%\s+0.1000\s+100\s+Succeeded/u);
     for (const accuracy of [0.8, 0.55]) await trainNext(accuracy);
     await page.getByText("All 6 runs have ended.").waitFor();
     await page.getByText(/Best score: 90%/u).waitFor();
@@ -215,7 +215,7 @@ describe("a sweep", () => {
     await first.focus();
     await first.press("ArrowUp");
     await page.getByText("4 of 6 runs shown.").waitFor();
-    expect(await first.getAttribute("aria-valuetext")).toBe("1e-6");
+    await expect.poll(() => first.getAttribute("aria-valuetext")).toBe("1e-6");
     await page.getByRole("slider", { name: "Batch size, last value shown" }).press("Home");
     await page.getByText("2 of 6 runs shown.").waitFor();
     expect(only(page)).toBe("learningRate:1:2,batchSize:0:0");

@@ -86,6 +86,7 @@ export function checkTree(tree: Tree): string[] {
     ...checkCycles(imports, (file) => file, "Files"),
     ...[...tree].flatMap(([file, text]) => checkLength(file, text)),
     ...[...tree].flatMap(([file, text]) => checkSilence(file, text)),
+    ...[...tree].flatMap(([file, text]) => checkHaste(file, text)),
     ...[...tree].flatMap(([file, text]) => checkLinks(file, text, tree)),
   ];
 }
@@ -264,6 +265,35 @@ function waits(block: unknown): boolean {
     if (type === "AwaitExpression") found = true;
   });
   return found;
+}
+
+/** What Playwright reads of a page at once, without waiting for what is expected. */
+const readings = new Set(
+  (
+    "count isVisible isHidden isChecked isDisabled isEnabled isEditable textContent innerText innerHTML allTextContents " +
+    "allInnerTexts inputValue getAttribute evaluate evaluateAll"
+  ).split(" "),
+);
+
+/** A page follows what it is told a moment later, so tests of it wait: expect(await locator.count()) fails by chance. */
+function checkHaste(file: string, text: string | null): string[] {
+  if (text === null || !isCode(file) || !file.startsWith("tests/browser/")) return [];
+  const found: string[] = [];
+  visit(parseSync(file, text).program, (node) => {
+    const { type, callee, arguments: given } = node;
+    if (type !== "CallExpression" || !isObject(callee) || callee["name"] !== "expect" || !Array.isArray(given)) return;
+    const read: unknown = given[0];
+    if (isObject(read) && read["type"] === "AwaitExpression" && readsPage(read["argument"])) {
+      found.push(`${file}:${lineOf(text, node)} reads the page once. Wait: expect.poll(() => ...).`);
+    }
+  });
+  return found;
+}
+
+function readsPage(node: unknown): boolean {
+  const callee = isObject(node) && node["type"] === "CallExpression" ? node["callee"] : undefined;
+  const name = isObject(callee) && isObject(callee["property"]) && callee["property"]["name"];
+  return typeof name === "string" && readings.has(name);
 }
 
 /** Relative links of Markdown pages: the file is there, and so is the heading that the link names. */

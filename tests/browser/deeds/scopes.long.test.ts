@@ -91,5 +91,5 @@ async function expectToAsk(page: Page): Promise<void> {
   await page.getByText("alias of a checkpoint, step 2").waitFor();
   await page.getByLabel("Text", { exact: true }).fill("It was");
   await expect.poll(() => page.getByRole("button", { name: "Send" }).isEnabled()).toBe(true);
-  expect(await page.getByRole("alert").allTextContents()).toEqual([]);
+  await expect.poll(() => page.getByRole("alert").allTextContents()).toEqual([]);
 }
