@@ -10,7 +10,7 @@ import { limitedOperations } from "./graphql/operation-limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
 import { eventStreams } from "./event-streams.ts";
-import { sharedResults } from "./shared-results.ts";
+import { sharedResults, unwatchedResults } from "./shared-results.ts";
 import { tracedOperations } from "./traced-operations.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
@@ -23,18 +23,20 @@ export interface GatewayOptions {
 }
 
 export function createGateway({ log, metrics, tracing, documents }: GatewayOptions) {
+  const mask = (error: unknown) => toClientError(error, log);
   return createYoga<Context>({
     schema,
     graphqlEndpoint: "/graphql",
-    maskedErrors: { maskError: (error) => toClientError(error, log) },
+    maskedErrors: { maskError: mask },
     plugins: [
       typedRequests(documents),
       allowedDocuments(documents),
       limitedOperations(),
-      sharedResults(),
+      sharedResults(mask),
       eventStreams(),
       ...(tracing ? [tracedOperations(tracing)] : []),
       requestErrors(log, metrics),
+      unwatchedResults(),
     ],
     parserAndValidationCache: { documentCache: new DocumentCache(), errorCache: noCache },
     // routes.ts does these for all routes.

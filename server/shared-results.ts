@@ -1,7 +1,7 @@
 /**
  * Subscribers of one run often ask for the same of each row. Where an answer depends on nothing but the row and the selection
- * (fields marked with `onlyRow`), it is computed once for all of them. What a viewer may see is decided before, when its stream
- * begins: the row reaches only those who may have it.
+ * (fields marked with `onlyRow`), it is computed once for all of them, with its errors as clients may see them. What a viewer
+ * may see is decided before, when its stream begins: the row reaches only those who may have it.
  */
 import {
   Kind,
@@ -13,9 +13,10 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   type FieldNode,
+  type GraphQLError,
   type GraphQLSchema,
 } from "graphql";
-import { isAsyncIterable, type Plugin } from "graphql-yoga";
+import { isAsyncIterable, isPromise, type Plugin } from "graphql-yoga";
 
 /** The extension of a subscription field whose answers depend on the row and the selection alone. */
 export const onlyRow = { onlyRow: true } as const;
@@ -25,30 +26,57 @@ const keptRows = 256;
 /** Selections of a row whose answers are kept, and characters of a query whose answers are. */
 const [keptSelections, keptQuery] = [8, 2_000];
 
-type Answers = Map<string, Promise<ExecutionResult>>;
+type Answer = ExecutionResult | Promise<ExecutionResult>;
+type Answers = Map<string, Answer>;
+/** An error as the client may see it. */
+type Mask = (error: unknown) => GraphQLError;
 
-export function sharedResults(): Plugin {
+export function sharedResults(mask: Mask): Plugin {
   const kept = new Map<unknown, Answers>();
   return {
     onSubscribe: ({ args, setSubscribeFn }) => {
       const selection = sharedSelection(args);
-      if (selection !== null) setSubscribeFn((given: ExecutionArgs) => subscribe(given, kept, selection));
+      if (selection !== null) setSubscribeFn((given: ExecutionArgs) => subscribe(given, { kept, selection, mask }));
     },
   };
 }
 
-async function subscribe(args: ExecutionArgs, kept: Map<unknown, Answers>, selection: string) {
+/**
+ * The last plugin. Those that yoga adds after it look at each result of each subscriber for errors to mask, which takes longer
+ * than sending it, and shared ones are masked already.
+ */
+export function unwatchedResults(): Plugin {
+  return {
+    onSubscribe: async ({ args, subscribeFn, setResultAndStopExecution }) => {
+      if (sharedSelection(args) !== null)
+        setResultAndStopExecution((await subscribeFn(args)) as AsyncGenerator<ExecutionResult> | ExecutionResult);
+    },
+  };
+}
+
+interface Sharing {
+  readonly kept: Map<unknown, Answers>;
+  readonly selection: string;
+  readonly mask: Mask;
+}
+
+async function subscribe(args: ExecutionArgs, { kept, selection, mask }: Sharing) {
   const events = await createSourceEventStream(args);
-  if (!isAsyncIterable(events)) return events;
+  if (!isAsyncIterable(events)) return masked(events, mask);
   const rows = events[Symbol.asyncIterator]();
   return mapped(rows, (row) => {
     const answers = answersTo(kept, row);
     const known = answers.get(selection);
     if (known) return known;
-    const answer = Promise.resolve(execute({ ...args, rootValue: row }));
+    const executed = execute({ ...args, rootValue: row });
+    const answer = isPromise(executed) ? executed.then((result) => masked(result, mask)) : masked(executed, mask);
     if (answers.size < keptSelections) answers.set(selection, answer);
     return answer;
   });
+}
+
+function masked(result: ExecutionResult, mask: Mask): ExecutionResult {
+  return result.errors ? { ...result, errors: result.errors.map(mask) } : result;
 }
 
 function answersTo(kept: Map<unknown, Answers>, row: unknown): Answers {
@@ -62,16 +90,16 @@ function answersTo(kept: Map<unknown, Answers>, row: unknown): Answers {
 }
 
 /** return() reaches the rows at once, even while a next() is waiting, which that of a generator would not. */
-function mapped<Row, Answer>(
-  rows: AsyncIterator<Row>,
-  map: (row: Row) => Promise<Answer>,
-): AsyncGenerator<Answer, void, void> {
+function mapped<Row>(rows: AsyncIterator<Row>, map: (row: Row) => Answer): AsyncGenerator<ExecutionResult, void, void> {
   const over = { value: undefined, done: true } as const;
+  const given = (value: ExecutionResult) => ({ value, done: false }) as const;
+  const answered = (next: IteratorResult<Row>) => {
+    if (next.done === true) return over;
+    const answer = map(next.value);
+    return isPromise(answer) ? answer.then(given) : given(answer);
+  };
   return {
-    async next() {
-      const next = await rows.next();
-      return next.done === true ? over : { value: await map(next.value), done: false };
-    },
+    next: () => rows.next().then(answered),
     async return() {
       await rows.return?.();
       return over;

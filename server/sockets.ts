@@ -252,13 +252,12 @@ function attach(socket: WebSocket, request: IncomingMessage, { protocol, log, st
   const gone = new AbortController();
   const answers = new LastAnswers();
   const requestId = requestIdOf(request);
-  const together = writesTogether(request.socket);
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
       send: (data) => {
         if (!answers.maySend(data)) return ended(gone.signal);
-        together();
+        writeTogether(request.socket);
         return sendBounded(socket, data);
       },
       close: (code, reason) => socket.close(code, shortened(reason)),
@@ -302,32 +301,34 @@ function textOf(data: RawData): string {
   return Buffer.isBuffer(data) ? data.toString() : "";
 }
 
+/** Connections whose writes of this turn of the event loop are held back. */
+const corked = new Set<Duplex>();
+
 /** What is sent in one turn of the event loop goes to the operating system in one piece. */
-function writesTogether(connection: Duplex): () => void {
-  let isWaiting = false;
-  return () => {
-    if (isWaiting) return;
-    isWaiting = true;
-    connection.cork();
-    setImmediate(() => {
-      isWaiting = false;
-      connection.uncork();
-    });
-  };
+function writeTogether(connection: Duplex): void {
+  if (corked.has(connection)) return;
+  if (corked.size === 0) setImmediate(uncork);
+  corked.add(connection);
+  connection.cork();
+}
+
+function uncork(): void {
+  const all = [...corked];
+  corked.clear();
+  for (const connection of all) connection.uncork();
 }
 
 function ended(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-/** Resolves when few bytes wait for the operating system, or the socket has closed. */
-function sendBounded(socket: WebSocket, data: string): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.readyState !== socket.OPEN) return resolve();
-    const isFull = socket.bufferedAmount + data.length > mostWaiting;
-    socket.send(data, () => isFull && resolve());
-    if (!isFull) resolve();
-  });
+/** Nothing to wait for while few bytes wait for the operating system, or when the socket has closed. */
+function sendBounded(socket: WebSocket, data: string): Promise<void> | undefined {
+  if (socket.readyState !== socket.OPEN) return undefined;
+  if (socket.bufferedAmount + data.length > mostWaiting)
+    return new Promise((resolve) => socket.send(data, () => resolve()));
+  socket.send(data);
+  return undefined;
 }
 
 function isOverrun(socket: WebSocket): boolean {

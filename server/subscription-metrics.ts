@@ -58,22 +58,23 @@ export class SubscriptionMetrics {
       if (isOpen === true) this.#open.dec({ feed });
       isOpen = false;
     };
-    const told = (row: Row) => {
-      const stored = at(row)?.getTime() ?? 0;
+    const taken = (result: IteratorResult<Row, void>) => {
+      if (result.done === true) {
+        close();
+        return result;
+      }
+      const stored = at(result.value)?.getTime() ?? 0;
       if (stored > began) this.#lag.observe({ feed }, Math.max(0, Date.now() - stored) / 1_000);
+      return result;
+    };
+    const failed = (error: unknown) => {
+      close();
+      throw error;
     };
     return {
-      async next() {
+      next() {
         open();
-        try {
-          const result = await rows.next();
-          if (result.done === true) close();
-          else told(result.value);
-          return result;
-        } catch (error) {
-          close();
-          throw error;
-        }
+        return rows.next().then(taken, failed);
       },
       return() {
         close();

@@ -40,7 +40,7 @@ export function limitedOperations(): Plugin<Context> {
     onSubscribe: async ({ args, setResultAndStopExecution }) => {
       const { cost, refused } = await judge(args);
       if (refused) return setResultAndStopExecution(withCost({ errors: [refused] }, cost));
-      return { onSubscribeResult: ({ result, setResult }) => toldOnce(cost, result, setResult) };
+      return { onSubscribeResult: ({ result, setResult }) => setResult(toldOnce(cost, result)) };
     },
   };
 }
@@ -78,13 +78,35 @@ async function judge({ document, operationName, variableValues, contextValue }: 
 type Answer = ExecutionResult | AsyncIterable<ExecutionResult>;
 
 /** A subscription that is refused has one result, and no stream. */
-function toldOnce(cost: OperationCost | null, answer: Answer, setResult: (answer: ExecutionResult) => void) {
-  if (!(Symbol.asyncIterator in answer)) return setResult(withCost(answer, cost));
-  let told = false;
+function toldOnce(cost: OperationCost | null, answer: Answer) {
+  if (!(Symbol.asyncIterator in answer)) return withCost(answer, cost);
+  const results: AsyncIterator<ExecutionResult> = answer[Symbol.asyncIterator]();
+  return withFirst(results, (first) => withCost(first, cost));
+}
+
+/** By a stream of its own: a hook of envelop would be called for every result, of a thousand subscribers at each step of a run. */
+function withFirst<Item>(items: AsyncIterator<Item>, change: (first: Item) => Item): AsyncGenerator<Item, void, void> {
+  const over = { value: undefined, done: true } as const;
+  let isFirst = true;
+  const changed = (next: IteratorResult<Item>) =>
+    next.done === true ? over : { value: change(next.value), done: false as const };
   return {
-    onNext: (next: { readonly result: ExecutionResult; readonly setResult: (result: ExecutionResult) => void }) => {
-      if (!told) next.setResult(withCost(next.result, cost));
-      told = true;
+    next() {
+      const next = items.next();
+      if (!isFirst) return next;
+      isFirst = false;
+      return next.then(changed);
+    },
+    async return() {
+      await items.return?.();
+      return over;
+    },
+    async throw(error) {
+      await items.return?.();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
     },
   };
 }

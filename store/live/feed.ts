@@ -13,12 +13,9 @@ import type { Notifications } from "../postgres/notifications.ts";
 import { PieceReader } from "./piece-reader.ts";
 import { SharedReaders, patiently } from "./shared.ts";
 import { SharedRows } from "./shared-rows.ts";
-import { type Source, pageRows } from "./window.ts";
+import { type Rows, type Source, pageRows } from "./window.ts";
 
-/** return() ends it at once, even while a next() is waiting. */
-export interface Rows<Row> extends AsyncIterableIterator<Row, void> {
-  return(): Promise<IteratorResult<Row, void>>;
-}
+export type { Rows };
 
 /**
  * Rows as they appear. A subscriber gives the index of its last row and gets the rest from the tables, so it sees each row
@@ -45,32 +42,27 @@ export function feedOf(database: Database, notifications: Notifications): Feed {
     isLast: ({ status }) => isFinal(status),
   }));
   return {
-    steps: (id, { afterStep, signal }) => endable(signal, (over) => ofRuns(steps, id, afterStep, over)),
-    events: (id, { after, signal }) => endable(signal, (over) => ofRuns(events, id, after, over)),
+    steps: (id, { afterStep, signal }) => endable(signal, (over) => steps.after(id, afterStep, over)),
+    events: (id, { after, signal }) => endable(signal, (over) => events.after(id, after, over)),
     pieces: (id, { after, signal }) => endable(signal, (over) => piecesOf(reader, notifications, id, after, over)),
     status: (id, options) => endable(options?.signal, (over) => statuses(runs, id, over)),
   };
 }
 
-async function* ofRuns<Row>(rows: SharedRows<Row>, id: string, after: number, over: AbortSignal) {
-  if (!isUuid(id)) throw notFound(id);
-  yield* rows.after(id, after, over);
-}
-
 async function* statuses(runs: SharedReaders<FineTune>, id: string, over: AbortSignal): AsyncGenerator<FineTune, void> {
   if (!isUuid(id)) throw notFound(id);
-  const { reader, leave } = runs.follow(id);
+  const follower = runs.follow(id, over);
   try {
     for (let last: FineTune | null = null; !over.aborted;) {
-      await reader.changed(last, over);
-      const row = reader.state;
+      await follower.changed(last);
+      const row = follower.state;
       if (over.aborted || row === null) continue;
       if (row !== last) yield row;
       if (isFinal(row.status)) return;
       last = row;
     }
   } finally {
-    leave();
+    follower.leave();
   }
 }
 
@@ -172,7 +164,10 @@ interface RunRows<Row> {
 function ofRun<Row>(database: Database, id: string, { last, rows, indexOf }: RunRows<Row>): Source<Row> {
   return {
     indexOf,
-    last: async () => (await last())[0]?.last ?? 0,
+    async last() {
+      if (!isUuid(id)) throw notFound(id);
+      return (await last())[0]?.last ?? 0;
+    },
     async read(after) {
       const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
       if (!run) throw notFound(id);
@@ -196,10 +191,7 @@ function notFound(id: string): SteplogError {
  * A waiting generator notices return() only after its wait, which for a quiet run may never end; so return() ends the wait
  * first, as the caller's signal does.
  */
-function endable<Row>(
-  signal: AbortSignal | undefined,
-  start: (over: AbortSignal) => AsyncGenerator<Row, void>,
-): Rows<Row> {
+function endable<Row>(signal: AbortSignal | undefined, start: (over: AbortSignal) => Rows<Row>): Rows<Row> {
   const over = new AbortController();
   const end = (): void => over.abort();
   if (signal?.aborted) end();

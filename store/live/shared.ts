@@ -14,13 +14,12 @@ const retryMs = 1_000;
 /** @param before what was read last; null at the first read. Returns the same object when nothing has changed. */
 export type Read<State> = (before: State | null) => Promise<State>;
 
-export class SharedReader<State> {
+class SharedReader<State> {
   readonly #read: Read<State>;
-  readonly #waiting = new Set<() => void>();
+  readonly #followers = new Set<() => void>();
   readonly #over = new AbortController();
   #state: State | null = null;
   #failure: Error | null = null;
-  #followers = 0;
 
   constructor(notifications: Notifications, id: string, { read, isLast }: Reading<State>) {
     this.#read = read;
@@ -37,29 +36,16 @@ export class SharedReader<State> {
     return this.#failure !== null;
   }
 
-  follow(): void {
-    this.#followers += 1;
+  /** @param wake is called after each change, and when the reader has failed */
+  follow(wake: () => void): void {
+    this.#followers.add(wake);
   }
 
   /** @returns whether nobody follows any more, so that it has ended */
-  leave(): boolean {
-    this.#followers -= 1;
-    if (this.#followers === 0) this.#over.abort();
-    return this.#followers === 0;
-  }
-
-  /** Returns when the state is another than this one, when the reader has failed, or at the signal. */
-  async changed(from: State | null, over: AbortSignal): Promise<void> {
-    if (over.aborted || this.#failure !== null || this.#state !== from) return;
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        this.#waiting.delete(wake);
-        over.removeEventListener("abort", wake);
-        resolve();
-      };
-      this.#waiting.add(wake);
-      over.addEventListener("abort", wake);
-    });
+  leave(wake: () => void): boolean {
+    this.#followers.delete(wake);
+    if (this.#followers.size === 0) this.#over.abort();
+    return this.#followers.size === 0;
   }
 
   async #run(notifications: Notifications, id: string, isLast: (state: State) => boolean): Promise<void> {
@@ -83,7 +69,7 @@ export class SharedReader<State> {
   }
 
   #wake(): void {
-    for (const wake of this.#waiting) wake();
+    for (const wake of this.#followers) wake();
   }
 }
 
@@ -91,6 +77,49 @@ interface Reading<State> {
   readonly read: Read<State>;
   /** Whether nothing will change after this state. */
   readonly isLast: (state: State) => boolean;
+}
+
+/** One of those who follow a reader. What it waits with is made once, and a change costs it one promise. */
+export class Follower<State> {
+  readonly #reader: SharedReader<State>;
+  readonly #over: AbortSignal;
+  readonly #left: () => void;
+  #news: Promise<void> | null = null;
+  #tell: (() => void) | null = null;
+  #hasLeft = false;
+
+  /** @param left is called once, when it was the last one and has left */
+  constructor(reader: SharedReader<State>, over: AbortSignal, left: () => void) {
+    this.#reader = reader;
+    this.#over = over;
+    this.#left = left;
+    reader.follow(this.#wake);
+    over.addEventListener("abort", this.#wake);
+  }
+
+  /** As of the reader. @throws SteplogError */
+  get state(): State | null {
+    return this.#reader.state;
+  }
+
+  /** Fulfilled when the state is another than this one, or at the signal. @throws SteplogError as `state` */
+  changed(from: State | null): Promise<void> {
+    if (this.#over.aborted || this.state !== from) return Promise.resolve();
+    return (this.#news ??= new Promise((resolve) => (this.#tell = resolve)));
+  }
+
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#over.removeEventListener("abort", this.#wake);
+    if (this.#reader.leave(this.#wake)) this.#left();
+  }
+
+  readonly #wake = (): void => {
+    this.#tell?.();
+    this.#news = null;
+    this.#tell = null;
+  };
 }
 
 /** The readers that somebody follows, by id. */
@@ -105,15 +134,13 @@ export class SharedReaders<State> {
   }
 
   /** Whoever follows a reader leaves it in the end. */
-  follow(id: string): { readonly reader: SharedReader<State>; readonly leave: () => void } {
+  follow(id: string, over: AbortSignal): Follower<State> {
     const known = this.#readers.get(id);
     const reader = known?.hasFailed === false ? known : new SharedReader(this.#notifications, id, this.#reading(id));
     this.#readers.set(id, reader);
-    reader.follow();
-    const leave = (): void => {
-      if (reader.leave() && this.#readers.get(id) === reader) this.#readers.delete(id);
-    };
-    return { reader, leave };
+    return new Follower(reader, over, () => {
+      if (this.#readers.get(id) === reader) this.#readers.delete(id);
+    });
   }
 }
 

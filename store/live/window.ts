@@ -11,6 +11,11 @@ export interface Page<Row> {
   readonly hasEnded: boolean;
 }
 
+/** return() ends it at once, even while a next() is waiting. */
+export interface Rows<Row> extends AsyncIterableIterator<Row, void> {
+  return(): Promise<IteratorResult<Row, void>>;
+}
+
 /** What comes in order, numbered without gaps. */
 export interface Source<Row> {
   /** Number of the newest row, 0 if there is none. @throws NOT_FOUND */

@@ -6,14 +6,15 @@ export function guardedRows<Row>(check: () => Promise<void>, start: () => Rows<R
   let rows: Rows<Row> | null = null;
   let isOver = false;
   const over = { value: undefined, done: true } as const;
+  const begin = async () => {
+    if (!isOver) {
+      await check();
+      rows ??= start();
+    }
+    return rows && !isOver ? rows.next() : over;
+  };
   return {
-    async next() {
-      if (!rows && !isOver) {
-        await check();
-        rows ??= start();
-      }
-      return rows && !isOver ? rows.next() : over;
-    },
+    next: () => (rows && !isOver ? rows.next() : begin()),
     async return() {
       isOver = true;
       return rows ? rows.return() : over;

@@ -1,20 +1,29 @@
 /** What many subscribers cost together, and what a stalled one costs: counts of computed answers and of rows taken, not time. */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
-import { GraphQLNonNull, GraphQLObjectType, GraphQLInt, GraphQLSchema, getNamedType, isObjectType } from "graphql";
-import { createYoga } from "graphql-yoga";
+import {
+  GraphQLError,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLInt,
+  GraphQLSchema,
+  getNamedType,
+  isObjectType,
+} from "graphql";
+import { type Plugin, createYoga } from "graphql-yoga";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { SteplogError } from "../../schema/errors.ts";
+import type { StepMetric } from "../../schema/tables.ts";
 import { schema } from "../../server/graphql/schema.ts";
-import { onlyRow, sharedResults } from "../../server/shared-results.ts";
+import { onlyRow, sharedResults, unwatchedResults } from "../../server/shared-results.ts";
 import { FakeWorker, createFineTune, testServer, type TestServer } from "./harness.ts";
 
 const upTo = (last: number, from = 1) => Array.from({ length: last - from + 1 }, (_, index) => from + index);
 
 describe("an answer to a row", () => {
   let computed = 0;
-  const rows = upTo(3).map((number) => ({ number }));
+  const rows: { number: number }[] = upTo(3).map((number) => ({ number }));
   async function* from({ after }: { after: number }) {
     yield* rows.slice(after);
   }
@@ -25,6 +34,7 @@ describe("an answer to a row", () => {
         type: GraphQLInt,
         resolve: ({ number }: { number: number }) => {
           computed += 1;
+          if (number > 3) throw new Error("of the store, which nobody may see");
           return number;
         },
       },
@@ -45,10 +55,22 @@ describe("an answer to a row", () => {
     }),
   });
 
-  const yoga = createYoga({ schema: own, plugins: [sharedResults()], logging: false });
+  const mask = () => new GraphQLError("Something went wrong.");
+  /** Of the results that hooks after ours have looked at. */
+  let watched = 0;
+  const watching: Plugin = {
+    onSubscribe: () => ({ onSubscribeResult: () => ({ onNext: () => void (watched += 1) }) }),
+  };
+  const plugins = [sharedResults(mask), unwatchedResults(), watching];
+  const yoga = createYoga({ schema: own, plugins, maskedErrors: { maskError: mask }, logging: false });
 
   /** What one subscriber of it gets. */
   async function subscriber(query: string, variables: object): Promise<unknown[]> {
+    const answers = await events(query, variables);
+    return answers.map(({ data }) => data);
+  }
+
+  async function events(query: string, variables: object): Promise<{ data?: unknown; errors?: unknown }[]> {
     const response = await yoga.fetch("http://here/graphql", {
       method: "POST",
       headers: { "content-type": "application/json", accept: "text/event-stream" },
@@ -56,7 +78,7 @@ describe("an answer to a row", () => {
     });
     const text = await response.text();
     return [...text.matchAll(/^data: (\{.+\})$/gmu)].map(
-      ([, json]) => (JSON.parse(json ?? "") as { data: unknown }).data,
+      ([, json]) => JSON.parse(json ?? "") as { data?: unknown; errors?: unknown },
     );
   }
 
@@ -85,6 +107,24 @@ describe("an answer to a row", () => {
     const query = "subscription { ofViewer(after: 0) { number } }";
     await Promise.all(upTo(4).map(() => subscriber(query, {})));
     expect(computed).toBe(12);
+  });
+
+  test("goes to each subscriber past the hooks for results, which would cost more than sending it", async () => {
+    watched = 0;
+    await Promise.all(upTo(10).map(() => subscriber("subscription { shared(after: 0) { number } }", {})));
+    expect(watched).toBe(0);
+    await subscriber("subscription { ofViewer(after: 0) { number } }", {});
+    expect(watched).toBe(3);
+  });
+
+  test.each(["shared", "ofViewer"])("that fails tells nothing of the fault to those who follow %s", async (name) => {
+    rows.push({ number: 4 });
+    const [answer] = await events(`subscription { ${name}(after: 3) { number } }`, {});
+    rows.pop();
+    expect(answer).toMatchObject({
+      data: { [name]: { number: null } },
+      errors: [{ message: "Something went wrong." }],
+    });
   });
 
   test("is shared only where nothing that can be selected asks the store or who the viewer is", () => {
@@ -133,10 +173,10 @@ describe("a subscriber that does not read", () => {
     return taken;
   }
 
-  function events(id: string, after: number): Promise<IncomingMessage> {
+  function events(id: string, after: number, query = queryOf(id, after)): Promise<IncomingMessage> {
     const headers = { "content-type": "application/json", accept: "text/event-stream" };
     const asked = request(`${server.url}/graphql`, { method: "POST", headers, agent: false });
-    asked.end(JSON.stringify({ query: queryOf(id, after) }));
+    asked.end(JSON.stringify({ query }));
     return once(asked, "response").then(([response]) => response as IncomingMessage);
   }
 
@@ -191,6 +231,61 @@ describe("a subscriber that does not read", () => {
     expect(received).toHaveLength(21);
     await worker.succeed();
   });
+
+  test("an answer that fails has a number of the log instead of the fault, over an event stream and a WebSocket", async () => {
+    const id = await createFineTune(server, { steps: 10 });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(1);
+    const { feed } = server.store;
+    const original = feed.steps.bind(feed);
+    feed.steps = (run, options) => {
+      const rows = original(run, options);
+      const next = rows.next.bind(rows);
+      rows.next = async () => {
+        const result = await next();
+        return result.done === true ? result : { done: false, value: faulty(result.value) };
+      };
+      return rows;
+    };
+    const query = `subscription { steps(fineTuneId: "${id}", after: 0) { cursor step { loss } } }`;
+    const [overSse, overSocket] = [await firstEvent(query), await firstMessage(query)];
+    feed.steps = original;
+    await worker.succeed();
+    for (const text of [overSse, overSocket]) {
+      expect(text).toMatch(/"message":"Something went wrong inside Steplog.*"code":"INTERNAL"/u);
+      expect(text).not.toContain("nobody may see");
+    }
+  });
+
+  const faulty = (row: StepMetric): StepMetric =>
+    Object.defineProperty({ ...row }, "loss", {
+      get: () => {
+        throw new Error("of the store, which nobody may see");
+      },
+    });
+
+  async function firstEvent(query: string): Promise<string> {
+    const response = await events("", 0, query);
+    let text = "";
+    for await (const chunk of response.setEncoding("utf8")) {
+      text += String(chunk);
+      if (text.includes('"errors"')) break;
+    }
+    return text;
+  }
+
+  async function firstMessage(query: string): Promise<string> {
+    const socket = new WebSocket(`${server.url.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+    const received: string[] = [];
+    socket.on("message", (data: Buffer) => received.push(data.toString()));
+    await once(socket, "open");
+    socket.send(JSON.stringify({ type: "connection_init" }));
+    await expect.poll(() => received.length).toBe(1);
+    socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query } }));
+    await expect.poll(() => received.length).toBe(2);
+    socket.terminate();
+    return received[1] ?? "";
+  }
 
   test("an event stream that fails says so with a code", async () => {
     const id = await createFineTune(server, { steps: 10 });
