@@ -108,7 +108,10 @@ function cover(from: number, to: number, [largest, ...smaller]: readonly Blocks[
   return [...cover(from, first * size, smaller), { size, first, end }, ...cover(end * size, to, smaller)];
 }
 
-/** Each part by itself (offset 0): joined with the tables, they could have one read from end to end. */
+/**
+ * Each part by itself (offset 0): joined with the tables, they could have one read from end to end. The learning rate is that of the
+ * greatest step: an aggregate with an order of its own would have all blocks sorted.
+ */
 async function pointsOf(database: Database, parts: readonly ({ at: number } & Part)[]) {
   if (parts.length === 0) return [];
   const range = { run: sql`part.id`, size: sql`part.size`, first: sql`part.first`, end: sql`part."end"` };
@@ -124,7 +127,7 @@ async function pointsOf(database: Database, parts: readonly ({ at: number } & Pa
     )
     select at, max(step)::int as step, sum(loss_sum) / nullif(sum(finite), 0) as loss, min(loss_min) as "lossMin",
       max(loss_max) as "lossMax", sqrt(sum(gradient_squares) / nullif(sum(gradients), 0)) as "projectedGradient",
-      (array_agg(learning_rate order by step desc))[1] as "learningRate", sum(seconds_sum) / sum(count) as seconds,
+      (max(array[step, learning_rate]))[2] as "learningRate", sum(seconds_sum) / sum(count) as seconds,
       sum(count)::int as count
     from (${read(sql`part.size > 1`, blocksOf(range))} union all ${read(sql`part.size = 1`, stepsOf(range))}) as blocks
     group by at, (step - "from")::bigint * points / width

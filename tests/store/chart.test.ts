@@ -68,6 +68,18 @@ test("a chart with a block a point reads blocks, and only those steps that are i
   expect(await chartOf(store, run.id, { points: 2 })).toEqual(whole);
 });
 
+test("a point has the learning rate of its last step, whether that is its greatest or not", async () => {
+  const { run } = await trained(300);
+  await inDatabase((sql) => sql`update step_metrics set learning_rate = step % 7 where fine_tune_id = ${run.id}`);
+  await inDatabase(
+    (sql) => sql`update merged_steps set learning_rate = (block + 1) * size % 7 where fine_tune_id = ${run.id}`,
+  );
+  for (const points of [1, 2, 30, 100, 300]) {
+    const chart = await chartOf(store, run.id, { points });
+    expect(chart.map(({ learningRate }) => learningRate)).toEqual(chart.map(({ step }) => step % 7));
+  }
+});
+
 test("a part of the steps reads the blocks that are within it, at its ends smaller ones", async () => {
   const { run } = await trained(400);
   const whole = [merged(10, 192), merged(193, 390)];
