@@ -63,6 +63,7 @@ test(
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_BSP_SCHEDULE_DELAY: "100",
       STEPLOG_API_TOKEN: token,
+      STEPLOG_LOG_LEVEL: "debug",
     };
     const [{ running, url }, worker] = await Promise.all([
       service.startServer(0, tracing),
@@ -136,6 +137,11 @@ test(
     const sent = collector.bodies.join("\n");
     for (const secret of [words.row, words.prompt, token, "Secretive", "insert into", "good"])
       expect(sent).not.toContain(secret);
+    // Nor do the logs of either say what was asked, trained on or sent along.
+    for (const log of [running.output(), worker.output()]) {
+      expect(log).toContain('"msg"');
+      for (const secret of [words.row, words.prompt, token, "Secretive"]) expect(log).not.toContain(secret);
+    }
   },
 );
 

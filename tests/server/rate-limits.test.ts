@@ -97,6 +97,15 @@ describe("GraphQL over HTTP", () => {
     expect((await asked(limited, keys.other, small)).status).toBe(200);
   });
 
+  test("what comes without a valid key is refused, and takes nothing from those who have one", async () => {
+    for (const given of [null, "wrong", `${keys.one}x`])
+      for (let turn = 0; turn < 6; turn += 1) {
+        const { status, headers } = await asked(limited, given, small);
+        expect([status, headers.get("ratelimit")]).toEqual([401, null]);
+      }
+    for (let turn = 0; turn < 5; turn += 1) expect((await asked(limited, keys.one, small)).status).toBe(200);
+  });
+
   test("an operation takes points by its complexity, and one that is refused takes one", async () => {
     const first = await asked<unknown>(limited, keys.one, large);
     expect(first.errors).toBeUndefined();

@@ -1,4 +1,5 @@
 /** Whoever reads the database, or the logs, finds no key in it: neither one that is valid nor one that has ended. */
+import { createHash } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
 import { operator } from "../../schema/projects.ts";
 import { directly } from "../store/fixtures.ts";
@@ -51,7 +52,11 @@ test(
     for (const { key } of [boss, first, second, third]) {
       expect(stored).toContain(key.slice(0, 14));
       for (const text of [stored, logged]) expect(text).not.toContain(key.slice(14, 30));
+      expect(stored).toContain(createHash("sha256").update(key).digest("hex"));
+      // 240 bits that are chosen anew for each.
+      expect(Buffer.from(key.replace(/^steplog_/u, ""), "base64url")).toHaveLength(30);
     }
+    expect(new Set([boss, first, second, third].map(({ key }) => key.slice(8, 12))).size).toBe(4);
     expect(logged).toContain("request");
   },
 );
