@@ -37,7 +37,7 @@ export type BestMetric =
 export type ClassifyInput = {
   /** A prompt without content: a label's score is then how much likelier the text makes it than this prompt does. */
   readonly calibrationPrompt?: string | null | undefined;
-  /** The labels, 2 to 64, each including a leading space if it needs one. */
+  /** The labels, 2 to 64, all different, each including a leading space if it needs one. */
   readonly labels: ReadonlyArray<string>;
   /** A conversation whose next message is the label. */
   readonly messages?: ReadonlyArray<MessageInput> | null | undefined;
@@ -103,7 +103,7 @@ export type CreateCompletionInput = {
   readonly frequencyPenalty?: number | null | undefined;
   /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first completion; one with a different input is a CONFLICT. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Chooses among these texts instead of writing: 2 to 64, each including a leading space if it needs one. Settings of writing cannot be given with it. */
+  /** Chooses among these texts instead of writing: 2 to 64, all different, each including a leading space if it needs one. Settings of writing cannot be given with it. */
   readonly labels?: ReadonlyArray<string> | null | undefined;
   /** Gives the log-probability of each token, and of this many of the likeliest ones: 0 to 20. */
   readonly logprobs?: number | null | undefined;
@@ -151,7 +151,7 @@ export type CreateEvaluationInput = {
   readonly expiry?: ExpiryInput | null | undefined;
   /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first evaluation; one with a different input is a CONFLICT. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Candidate completions, at most 64, of rows that list none. */
+  /** Candidate completions, 2 to 64, all different, of rows that list none. */
   readonly labelWords?: ReadonlyArray<string> | null | undefined;
   /** The model to measure. */
   readonly model: ModelInput;
@@ -179,7 +179,7 @@ export type CreateFineTuneInput = {
   readonly idempotencyKey?: string | null | undefined;
   /** Whether to store the weights of the last checkpoint, ready for download. Otherwise materialiseCheckpoint rebuilds them from the log on request. Default: false. */
   readonly keepWeights?: boolean | null | undefined;
-  /** Candidate completions, at most 64, of rows that list none. Accuracy is how often the model prefers the right one. Leave out to measure only the loss. */
+  /** Candidate completions, at most 64, of rows that list none. Accuracy is how often the model prefers the right one. Leave out to measure only the loss; one alone is refused, and so is one that is there twice. */
   readonly labelWords?: ReadonlyArray<string> | null | undefined;
   /** Notes for programs: at most 32, each with another key. */
   readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
@@ -448,7 +448,7 @@ export type FinishReason =
 export type HyperparametersInput = {
   /** Batches of a step, measured one after the other. A step is that of a larger batch, in the memory of one. Must be a whole number from 1 to 1024; default: 1. */
   readonly accumulate?: number | null | undefined;
-  /** Maximum length of an answer, which the model generates greedily and which ends at a line break. Every evaluation scores answers by F1 and exact match. 0 generates none. Must be a whole number from 0 to 1024, in tokens; default: 0. */
+  /** Maximum length of an answer, which the model generates greedily and which ends at a line break. Every evaluation scores answers by F1 and exact match. 0 generates none. Only for runs with validation or test rows, or with objective F1 or EXACT_MATCH. Must be a whole number from 0 to 1024, in tokens; default: 0. */
   readonly answerTokens?: number | null | undefined;
   /** Rows measured in one pass. Must be a whole number from 1 to 1024, in rows; default: 16. */
   readonly batchSize?: number | null | undefined;
@@ -466,7 +466,7 @@ export type HyperparametersInput = {
   readonly estimatesAtEnd?: number | null | undefined;
   /** How the gradient along random noise is estimated from losses. Must be SPSA, ONE_SIDED or FZOO; default: FZOO (SPSA if learningRate is a number). */
   readonly estimator?: Estimator | null | undefined;
-  /** Steps between two evaluations of the validation rows. 0 evaluates only before and after training. Must be a whole number from 0 to 1000000, in steps; default: 0. */
+  /** Steps between two evaluations of the validation rows. 0 evaluates only before and after training. Only for runs with validation rows. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly evaluateEvery?: number | null | undefined;
   /** Training rows before each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step. 0 measures no such baseline. Needs a validation dataset. Must be a whole number from 0 to 256, in rows; default: 0. */
   readonly inContextRows?: number | null | undefined;

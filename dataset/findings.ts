@@ -1,5 +1,5 @@
 /** What rows that can be trained are told about: found while they are read, in memory that grows by a few numbers a row. */
-import type { RowFindings, RowNote } from "../schema/row-findings.ts";
+import type { Choices, RowFindings, RowNote } from "../schema/row-findings.ts";
 import { counted } from "../schema/units.ts";
 import type { EncodedRow, ModelBounds } from "./encode.ts";
 import { quote } from "./issues.ts";
@@ -39,14 +39,14 @@ export class FindingsOfRows {
   }
 
   get found(): RowFindings {
-    const { words, only } = this.#classes;
+    const { words, only, choices } = this.#classes;
     const notes = [
       ...cutNotes(this.#cuts, this.#settings.bounds),
       ...(this.#labels?.notes(words) ?? []),
       ...this.#repeats.notes,
       ...this.#classes.notes,
     ];
-    return { notes, oneClass: only };
+    return { notes, oneClass: only, choices };
   }
 
   /** @param encoded the row as it is trained */
@@ -70,6 +70,7 @@ function cutNotes({ rows, tokens }: Cuts, { truncate }: ModelBounds): RowNote[] 
 class Classes {
   readonly #labelWords: readonly string[];
   #rows = 0;
+  #choose = false;
   /** Of the first row; null once a row has others, or none. */
   #words: readonly string[] | null = null;
   #completion: string | null = null;
@@ -83,6 +84,7 @@ class Classes {
     const completion = "completion" in row ? row.completion : null;
     if (this.#rows === 0) [this.#words, this.#completion] = [words.length > 0 ? words : null, completion];
     this.#rows += 1;
+    this.#choose ||= words.length > 0;
     if (this.#words && this.#words !== words && !isSame(this.#words, words)) this.#words = null;
     if (this.#completion !== completion) this.#completion = null;
   }
@@ -90,6 +92,11 @@ class Classes {
   /** Null if rows differ in them, or have none. */
   get words(): readonly string[] | null {
     return this.#words;
+  }
+
+  get choices(): Choices {
+    if (!this.#choose) return "NONE";
+    return this.#words ? "SAME" : "SOME";
   }
 
   /** The answer of all rows that choose between the same words. */

@@ -131,6 +131,7 @@ export const hyperparameterTable = {
     min: 0,
     max: limits.answerTokens,
     default: 0,
+    unusedWithout: "answers",
   },
 
   // Rows
@@ -357,6 +358,7 @@ export const hyperparameterTable = {
     min: 0,
     max: limits.steps,
     default: 0,
+    unusedWithout: "validation",
   },
   bestMetric: {
     type: "choice",

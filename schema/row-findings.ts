@@ -19,4 +19,8 @@ export interface RowFindings {
   readonly notes: readonly RowNote[];
   /** The right answer of all rows, if they choose between the same words. */
   readonly oneClass: string | null;
+  /** Which rows choose between words, their own or the label words: none, some, or all of them, between the same. */
+  readonly choices: Choices;
 }
+
+export type Choices = "NONE" | "SOME" | "SAME";

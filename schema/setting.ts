@@ -10,6 +10,8 @@ interface Described {
   readonly method?: "FULL" | "HEAD" | "LORA" | "PREFIX";
   /** Other values than the default need a validation dataset. */
   readonly needsValidation?: true;
+  /** What must be there for it to do something; a run is refused in which it is given without. */
+  readonly unusedWithout?: UnusedWithout;
   /** Other settings, and the least value they need when this is not the default. */
   readonly needs?: Needs;
   /** Whether the log of a run fixes it, so that a fork cannot change it. */
@@ -21,6 +23,9 @@ interface Described {
   /** Whether the release before does not know it. It refuses what it does not know, so a run has it in a column of its own. */
   readonly late?: true;
 }
+
+/** Validation rows; or answers that are generated, by an objective or for validation or test rows. */
+export type UnusedWithout = "validation" | "answers";
 
 type Needs = Readonly<Record<string, number>>;
 
@@ -104,6 +109,11 @@ export function choiceInWords({ meaning, needs = {} }: Choice): string {
   return needed.length > 0 ? `${meaning} Needs ${needed.join(" and ")}.` : meaning;
 }
 
+const unusedInWords: Readonly<Record<UnusedWithout, string>> = {
+  validation: "Only for runs with validation rows.",
+  answers: "Only for runs with validation or test rows, or with objective F1 or EXACT_MATCH.",
+};
+
 /** When it applies: "Only for method LORA." or "Needs a validation dataset."; "" if always. */
 export function conditionInWords(one: Setting): string {
   const { method, needsValidation, needs } = one;
@@ -111,6 +121,7 @@ export function conditionInWords(one: Setting): string {
   const parts = [
     ...(method ? [`Only for method ${method}.`] : []),
     ...(needed.length > 0 ? [`Needs ${needed.join(" and ")}.`] : []),
+    ...(one.unusedWithout ? [unusedInWords[one.unusedWithout]] : []),
     ...("atMost" in one && one.atMost ? [`At most ${one.atMost}.`] : []),
   ];
   return parts.join(" ");

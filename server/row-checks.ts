@@ -49,7 +49,7 @@ export async function checkRowsFitModel(
     return checked;
   });
   if (problem) throw new SteplogError("DATASET_INVALID", problem.message, problem.issues);
-  return findings ?? { notes: [], oneClass: null };
+  return findings ?? { notes: [], oneClass: null, choices: "NONE" };
 }
 
 /** What there is to say of rows that are training rows too. */
@@ -72,7 +72,7 @@ export async function compareWithTraining(
       signal,
     }),
   );
-  await store.rowChecks.keep(key, { problem: null, findings: { notes, oneClass: null } });
+  await store.rowChecks.keep(key, { problem: null, findings: { notes, oneClass: null, choices: "NONE" } });
   return notes;
 }
 
@@ -89,7 +89,7 @@ async function rowsToCheck(
 }
 
 /** Rises when checks find more than before, without another release. */
-const edition = 2;
+const edition = 3;
 
 /** Everything that the result depends on, wherever the folder is. Another release may check otherwise. */
 function keyOf({ sha256 }: Dataset, rows: Rows): string {

@@ -21,7 +21,7 @@ describe("comparing runs", () => {
   test("fewer than two runs: the page says how to choose, and adds those that one finds", async () => {
     const { page, server } = tests;
     const first = await tests.training(
-      { steps: 400, estimator: "SPSA", learningRate: 1e-6, evaluateEvery: 100 },
+      { steps: 400, estimator: "SPSA", learningRate: 1e-6, checkpointEvery: 100 },
       "first",
     );
     const [id, worker] = first;

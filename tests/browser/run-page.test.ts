@@ -36,6 +36,14 @@ describe("the copy of a run's creation", () => {
     expect(input).toEqual({ name: "first", baseModel: "bytes", dataset: "rows", hyperparameters: { steps: 7 } });
   });
 
+  test("leaves out what the run has and does not use, which would be refused", () => {
+    const hyperparameters = { ...defaults, steps: 7, evaluateEvery: 2, answerTokens: 4, loraRank: 4 };
+    expect(inputOf(runWith({ hyperparameters })).hyperparameters).toEqual({ steps: 7 });
+    const validationDataset = runWith({}).dataset;
+    const copied = inputOf(runWith({ hyperparameters, validationDataset })).hyperparameters;
+    expect(copied).toEqual({ steps: 7, evaluateEvery: 2, answerTokens: 4 });
+  });
+
   test("of a fork starts from its checkpoint, and names all that it may differ in", () => {
     const from = { id: "checkpoint", step: 4, fineTune: { id: "other", name: "other" } };
     const { hyperparameters, ...input } = inputOf(runWith({ from }));

@@ -86,11 +86,11 @@ describe("one class", () => {
   });
 
   test.each([
-    ["two classes", [choice("p", " b"), choice("q", " c")]],
-    ["candidates that differ", [choice("p", " b"), choice("q", " b", [" b", " d"])]],
-    ["no candidates", ["p", "q"].map((prompt) => ({ prompt, completion: " b" }))],
-  ])("is not said of %s", async (_, rows) => {
-    expect(await found(rows)).toStrictEqual({ oneClass: null, notes: [] });
+    ["two classes", "SAME", [choice("p", " b"), choice("q", " c")]],
+    ["candidates that differ", "SOME", [choice("p", " b"), choice("q", " b", [" b", " d"])]],
+    ["no candidates", "NONE", ["p", "q"].map((prompt) => ({ prompt, completion: " b" }))],
+  ])("is not said of %s", async (_, choices, rows) => {
+    expect(await found(rows)).toStrictEqual({ oneClass: null, notes: [], choices });
   });
 });
 

@@ -80,6 +80,7 @@ describe("what is refused leaves nothing in the queue", () => {
     ["a seed below 0", { seed: -1 }, "INVALID_ARGUMENT", "input.seed", ""],
     ["too many log-probabilities", { logprobs: 21 }, "INVALID_ARGUMENT", "input.logprobs", ""],
     ["one label", { labels: ["a"] }, "INVALID_ARGUMENT", "input.labels", ""],
+    ["a label twice", { labels: ["a", "b", "a"] }, "INVALID_ARGUMENT", "input.labels.2", 'is "a", as the one at 0'],
     [
       "labels and a length",
       { labels: ["a", "b"], maxTokens: 5 },

@@ -205,6 +205,7 @@ describe("answers that come with the request", () => {
     ],
     ["no rows", score, { rows: [] }, "INVALID_ARGUMENT", "input.rows"],
     ["no texts", classify, { labels: ["a", "b"] }, "INVALID_ARGUMENT", "input.prompts"],
+    ["a label twice", classify, { prompts: ["a"], labels: ["a", "b", "b"] }, "INVALID_ARGUMENT", "input.labels.2"],
     ["an empty label", classify, { prompts: ["a"], labels: ["", "b"] }, "INVALID_ARGUMENT", "input.labels.0"],
     [
       "a masked model",

@@ -159,7 +159,7 @@ describe("fine-tunes", () => {
     });
     const validation = await create({ validationDataset: id });
     expect(validation.extensions.issues).toEqual([expect.objectContaining({ line: 3 })]);
-    const words = await create({ labelWords: [" bad"] });
+    const words = await create({ labelWords: [" bad", " worse"] });
     expect(words.extensions.issues).toHaveLength(3);
     const { fineTunes } = await server.ask<{ fineTunes: { nodes: object[] } }>("{ fineTunes { nodes { id } } }");
     expect(fineTunes.nodes).toEqual([]);

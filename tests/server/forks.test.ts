@@ -54,6 +54,22 @@ test("a fork has its own settings and inherits the others", async () => {
   await server.store.finishFineTune(job, { status: "CANCELLED" });
 });
 
+test("a fork inherits what it does not use, but cannot ask for it", async () => {
+  const validationDataset = await createDataset(server, "validation rows");
+  const id = await createFineTune(server, { evaluateEvery: 2 }, "evaluated", { validationDataset });
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(1);
+  const from = globalId("Checkpoint", (await worker.checkpoint()).id);
+  await worker.succeed();
+  const fork = { name: "fork", from, validationDataset: null };
+  const { createFineTune: made } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input: fork });
+  expect(made.fineTune.id).not.toBe(id);
+  await server.store.finishFineTune(await claimed(), { status: "CANCELLED" });
+  const hyperparameters = { evaluateEvery: 3 };
+  const { errors } = await server.gql(createFineTuneMutation, { input: { ...fork, hyperparameters } });
+  expect(errors?.[0]?.extensions.issues).toMatchObject([{ field: "input.hyperparameters.evaluateEvery" }]);
+});
+
 test("a continuation of a run that was stopped in its warm-up starts it anew", async () => {
   // Its last checkpoint is that of step 10.
   const { id } = await ended({ warmupSteps: 20, steps: 40 });

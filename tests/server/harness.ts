@@ -184,8 +184,9 @@ export async function createFineTune(
   server: Pick<TestServer, "ask">,
   hyperparameters: object = {},
   name = "run",
+  more: object = {},
 ): Promise<string> {
-  const input = { name, baseModel: "bytes", dataset: await createDataset(server), hyperparameters };
+  const input = { name, baseModel: "bytes", dataset: await createDataset(server), hyperparameters, ...more };
   return (await server.ask<CreatedFineTune>(createFineTuneMutation, { input })).createFineTune.fineTune.id;
 }
 

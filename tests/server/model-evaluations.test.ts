@@ -128,7 +128,10 @@ describe("evaluations", () => {
     const refusals: [object, string, string | undefined][] = [
       [{ dataset, answerTokens: 2, model: { name: "filler" } }, "INVALID_ARGUMENT", "input.answerTokens"],
       [{ dataset: long }, "DATASET_INVALID", undefined],
-      [{ dataset, labelWords: [" bad"] }, "DATASET_INVALID", undefined],
+      [{ dataset, labelWords: [" bad", " worse"] }, "DATASET_INVALID", undefined],
+      [{ dataset, labelWords: [" good"] }, "INVALID_ARGUMENT", "input.labelWords"],
+      [{ dataset, labelWords: [" good", " good"] }, "INVALID_ARGUMENT", "input.labelWords.1"],
+      [{ dataset, calibrationPrompt: "It was" }, "INVALID_ARGUMENT", "input.calibrationPrompt"],
       [{ dataset, answerTokens: -1 }, "INVALID_ARGUMENT", "input.answerTokens"],
       [{ dataset, model: { name: "none" } }, "NOT_FOUND", "input.model.name"],
       [{ dataset: globalId("Dataset", "00000000-0000-7000-8000-000000000000") }, "NOT_FOUND", "input.dataset"],

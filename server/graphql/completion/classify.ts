@@ -4,6 +4,7 @@ import { limits } from "../../../schema/limits.ts";
 import { attended, checkChoice, checkScores, together, type Asking } from "../../completions.ts";
 import { builder, queryCost } from "../builder.ts";
 import { finiteOrNull } from "../finite.ts";
+import { wordRules } from "../words.ts";
 import { LabelScoreRef, TokenLogProbabilityRef } from "./completion.ts";
 import { MessageInput, ModelInput, answeringOfInput, promptOf, refused, underInput } from "./inputs.ts";
 import { labelScores, type Labelled } from "./labels.ts";
@@ -20,8 +21,8 @@ const ClassifyInput = builder.inputType("ClassifyInput", {
     messages: t.field({ type: [MessageInput], description: "A conversation whose next message is the label." }),
     labels: t.stringList({
       required: true,
-      description: `The labels, 2 to ${limits.labelWords}, each including a leading space if it needs one.`,
-      validate: z.array(z.string().min(1).max(limits.nameLength)).min(2).max(limits.labelWords),
+      description: `The labels, 2 to ${limits.labelWords}, all different, each including a leading space if it needs one.`,
+      validate: wordRules.labels,
     }),
     calibrationPrompt: t.string({
       description:

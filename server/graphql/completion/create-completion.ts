@@ -9,6 +9,7 @@ import type { Answering } from "../../targets.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ExpiryInput, expiryOfInput } from "../expiry.ts";
 import { CompletionRef } from "../nodes.ts";
+import { wordRules } from "../words.ts";
 import { MessageInput, ModelInput, answeringOfInput, promptOf, refused, underInput } from "./inputs.ts";
 
 const { choices, stops, stopLength, topLogprobs, idempotencyKeyLength, labelWords, calibrationLength } = limits;
@@ -82,9 +83,9 @@ const CreateCompletionInput = builder.inputType("CreateCompletionInput", {
     }),
     labels: t.stringList({
       description:
-        `Chooses among these texts instead of writing: 2 to ${labelWords}, each including a leading space if it needs one. ` +
+        `Chooses among these texts instead of writing: 2 to ${labelWords}, all different, each including a leading space if it needs one. ` +
         "Settings of writing cannot be given with it.",
-      validate: z.array(z.string().min(1).max(limits.nameLength)).min(2).max(labelWords).nullish(),
+      validate: wordRules.labels.nullish(),
     }),
     expiry: t.field({
       type: ExpiryInput,

@@ -12,6 +12,8 @@ import { type Answering, idsOf } from "../../targets.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ModelInput, answeringOfInput } from "../completion/inputs.ts";
 import { ExpiryInput, expiryOfInput, expiryText } from "../expiry.ts";
+import { refuseCalibration } from "../fine-tune/check-choices.ts";
+import { wordRules } from "../words.ts";
 import { Precision, Truncation } from "../fine-tune/hyperparameters.ts";
 import { requireDataset } from "../lookup.ts";
 import { DatasetRef, ModelEvaluationRef } from "../nodes.ts";
@@ -28,8 +30,8 @@ const CreateEvaluationInput = builder.inputType("CreateEvaluationInput", {
     model: t.field({ type: ModelInput, required: true, description: "The model to measure." }),
     dataset: t.globalID({ for: DatasetRef, required: true, description: "Id of the dataset to measure it on." }),
     labelWords: t.stringList({
-      description: `Candidate completions, at most ${limits.labelWords}, of rows that list none.`,
-      validate: z.array(z.string().min(1).max(limits.nameLength)).max(limits.labelWords).nullish(),
+      description: `Candidate completions, 2 to ${limits.labelWords}, all different, of rows that list none.`,
+      validate: wordRules.labelWords,
     }),
     calibrationPrompt: t.string({
       description: "A prompt without content, by which candidates' scores are calibrated.",
@@ -89,7 +91,9 @@ builder.mutationField("createEvaluation", (t) =>
       const { model, context: room } = answering;
       const { truncate } = settings;
       const taken = model.contextLength - room;
-      await checkRowsFitModel(context, model, dataset, { labelWords, needs: null, taken, truncate });
+      const rows = { labelWords, needs: null, taken, truncate };
+      const { choices } = await checkRowsFitModel(context, model, dataset, rows);
+      refuseCalibration(input.calibrationPrompt ?? null, [choices]);
       return store.evaluations.create({
         ...idsOf(answering),
         idempotencyKey: input.idempotencyKey ?? null,

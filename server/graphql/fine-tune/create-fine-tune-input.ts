@@ -4,6 +4,7 @@ import { limits } from "../../../schema/limits.ts";
 import { builder } from "../builder.ts";
 import { CheckpointRef, DatasetRef } from "../nodes.ts";
 import { ExpiryInput, expiryText } from "../expiry.ts";
+import { wordRules } from "../words.ts";
 import { HyperparametersInput } from "./hyperparameters.ts";
 import { MetadataEntryInput, labelRules, labelTexts } from "./labels.ts";
 
@@ -45,8 +46,8 @@ export const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
     labelWords: t.stringList({
       description:
         `Candidate completions, at most ${limits.labelWords}, of rows that list none. Accuracy is how often the model ` +
-        "prefers the right one. Leave out to measure only the loss.",
-      validate: z.array(z.string().min(1).max(limits.nameLength)).max(limits.labelWords).nullish(),
+        "prefers the right one. Leave out to measure only the loss; one alone is refused, and so is one that is there twice.",
+      validate: wordRules.labelWords,
     }),
     calibrationPrompt: t.string({
       description:

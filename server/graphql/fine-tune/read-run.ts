@@ -6,12 +6,15 @@ import { encodeGlobalID } from "@pothos/plugin-relay";
 import { needsOf } from "../../../dataset/fit.ts";
 import { quote } from "../../../dataset/issues.ts";
 import { SteplogError } from "../../../schema/errors.ts";
-import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
+import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
+import type { HyperparameterIssue, Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { conflictingHyperparameters, contextTaken } from "../../../schema/hyperparameters.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
 import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
 import { counted } from "../../../schema/units.ts";
+import type { Choices, RowFindings } from "../../../schema/row-findings.ts";
+import { unusedSettings } from "../../../schema/unused-settings.ts";
 import type { NewFineTune, RunNote, ProjectStore } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
@@ -19,6 +22,7 @@ import type { RowSettings } from "../../row-checks.ts";
 import { checkRowsFitModel, compareWithTraining } from "../../row-checks.ts";
 import { expiryOfInput } from "../expiry.ts";
 import { requireBaseModel, requireDataset } from "../lookup.ts";
+import { refuseCalibration, refuseProbe } from "./check-choices.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
 import type { Parent } from "./fork.ts";
 import { checkFork, requireParent } from "./fork.ts";
@@ -41,6 +45,8 @@ export interface ReadRun {
   readonly baseModel: BaseModel | null;
   readonly datasets: Readonly<Record<Use, Dataset | null>>;
   readonly labelWords: readonly string[];
+  /** As it is given: that of a fork's run is not judged. */
+  readonly givenCalibration: string | null;
 }
 
 /** Nothing that a run needs was refused. */
@@ -54,8 +60,17 @@ export function isComplete(run: ReadRun): run is CheckedRun {
   return run.hyperparameters !== null && run.baseModel !== null && run.datasets.dataset !== null;
 }
 
-/** Looks up what the input names, and checks all but the rows. @throws NOT_FOUND, INVALID_ARGUMENT, unless `attempt` collects them */
-export async function readRun(store: ProjectStore, input: NewRunInput, attempt: Attempt): Promise<ReadRun> {
+/**
+ * Looks up what the input names, and checks all but the rows.
+ * @param shared settings that the run may do without, as other runs of its sweep use them
+ * @throws NOT_FOUND, INVALID_ARGUMENT, unless `attempt` collects them
+ */
+export async function readRun(
+  store: ProjectStore,
+  input: NewRunInput,
+  attempt: Attempt,
+  shared: ReadonlySet<HyperparameterName> = new Set(),
+): Promise<ReadRun> {
   const { from, baseModel: name } = input;
   const parent = from ? await attempt(() => requireParent(store, from.id, "input.from")) : null;
   const given = { ...parent?.hyperparameters, ...withoutNulls(input.hyperparameters ?? {}) };
@@ -68,10 +83,23 @@ export async function readRun(store: ProjectStore, input: NewRunInput, attempt: 
   const datasets = await datasetsOf(store, input, parent, attempt);
   if (hyperparameters && baseModel) {
     const parts = await store.baseModels.parts(baseModel.id);
-    const validated = datasets.validationDataset !== null || input.validationDataset != null;
-    await attempt(() => checkSettings(hyperparameters, validated, baseModel, parts));
+    const rows = {
+      validated: hasRows("validationDataset", input, datasets),
+      tested: hasRows("testDataset", input, datasets),
+    };
+    const unused = unusedSettings(Object.keys(withoutNulls(input.hyperparameters ?? {})), { hyperparameters, ...rows });
+    const wrong = unused.filter(({ path: [one] }) => !shared.has(one));
+    await attempt(() => checkSettings(hyperparameters, rows.validated, baseModel, parts, wrong));
   }
-  return { parent, hyperparameters, baseModel, datasets, labelWords: input.labelWords ?? parent?.run.labelWords ?? [] };
+  const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
+  return {
+    parent,
+    hyperparameters,
+    baseModel,
+    datasets,
+    labelWords,
+    givenCalibration: input.calibrationPrompt ?? null,
+  };
 }
 
 /** The row to store. */
@@ -123,15 +151,24 @@ async function datasetsOf(store: ProjectStore, input: NewRunInput, parent: Paren
   };
 }
 
-/** @throws INVALID_ARGUMENT for settings that do not go together, or not with the base model */
+/** Also if what the input names was refused: that is told by itself. */
+export function hasRows(use: Use, input: NewRunInput, datasets?: ReadRun["datasets"]): boolean {
+  return (datasets?.[use] ?? null) !== null || input[use] != null;
+}
+
+/**
+ * @param unused what is wrong with settings that the run does not use
+ * @throws INVALID_ARGUMENT for these, and for settings that do not go together, or not with the base model
+ */
 function checkSettings(
   settings: Hyperparameters,
   validated: boolean,
   { family, contextLength }: BaseModel,
   names: PartNames | null,
+  unused: readonly HyperparameterIssue[],
 ): void {
   const { objective, answerTokens } = settings;
-  const issues = [...conflictingHyperparameters(settings, validated), ...unmatchedPatterns(settings, names)];
+  const issues = [...unused, ...conflictingHyperparameters(settings, validated), ...unmatchedPatterns(settings, names)];
   if (contextTaken(settings) >= contextLength) {
     issues.push({
       path: ["prefixLength"],
@@ -161,37 +198,45 @@ function unmatchedPatterns({ method, tensors, loraTargets }: Hyperparameters, na
 const roles = { dataset: "Training", validationDataset: "Validation", testDataset: "Test" } as const;
 
 /**
- * Whether every row fits the base model, and classes are learned from more than one; what else there is to say of the rows.
- * @throws DATASET_INVALID, MODEL_INVALID, unless `attempt` collects them
+ * Whether every row fits the base model, classes are learned from more than one, and rows have the candidates that the run
+ * wants to use; what else there is to say of the rows.
+ * @throws DATASET_INVALID, MODEL_INVALID, INVALID_ARGUMENT, unless `attempt` collects them
  */
 export async function checkAllRows(context: Context, run: CheckedRun, attempt: Attempt): Promise<RunNote[]> {
   const { truncate, objective } = run.hyperparameters;
   const taken = contextTaken(run.hyperparameters);
   const notes: RunNote[] = [];
+  const choices: Partial<Record<Use, Choices>> = {};
   for (const use of uses) {
     const needs = use === "dataset" ? needsOf(objective) : null;
     const settings = { labelWords: run.labelWords, needs, taken, truncate };
-    const found = (await attempt(() => checkRowsOf(context, run, use, settings), `input.${use}`)) ?? [];
-    for (const { type, message } of found) {
+    const found = await attempt(() => checkRowsOf(context, run, use, settings), `input.${use}`);
+    if (found) choices[use] = found.choices;
+    for (const { type, message } of found?.notes ?? []) {
       // Label words are the same for all rows.
       const known = type === "LABEL_WORDS" && notes.some((note) => note.message.endsWith(`: ${message}`));
       if (!known) notes.push({ type, message: `${roles[use]} rows: ${message}` });
     }
   }
+  await attempt(() => refuseProbe(run.hyperparameters, choices));
+  await attempt(() => refuseCalibration(run.givenCalibration, Object.values(choices)));
   return notes;
 }
+
+type FoundRows = Pick<RowFindings, "notes" | "choices">;
 
 async function checkRowsOf(
   context: Context,
   { baseModel, hyperparameters, datasets }: CheckedRun,
   use: Use,
   settings: RowSettings,
-): Promise<readonly RunNote[]> {
+): Promise<FoundRows | null> {
   const dataset = datasets[use];
-  if (!dataset) return [];
-  const { notes, oneClass } = await checkRowsFitModel(context, baseModel, dataset, settings);
+  if (!dataset) return null;
+  const { notes, oneClass, choices } = await checkRowsFitModel(context, baseModel, dataset, settings);
   if (settings.needs === "candidates" && oneClass !== null) throw refusedClass(oneClass, hyperparameters);
-  return use === "dataset" ? notes : [...notes, ...(await compareWithTraining(context, datasets.dataset, dataset))];
+  const shared = use === "dataset" ? [] : await compareWithTraining(context, datasets.dataset, dataset);
+  return { notes: [...notes, ...shared], choices };
 }
 
 function refusedClass(answer: string, { objective }: Hyperparameters): SteplogError {

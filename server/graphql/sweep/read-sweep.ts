@@ -1,10 +1,12 @@
 /** Reads and checks what a client wants of a new sweep: every run of it is checked as createFineTune checks one. */
 import { SteplogError, withIssues } from "../../../schema/errors.ts";
 import type { InputIssue } from "../../../schema/errors.ts";
-import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
+import { type HyperparameterName, hyperparameterEntries } from "../../../schema/hyperparameter-table.ts";
+import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import { passesOfRun } from "../../../schema/passes.ts";
 import { type GivenSettings, combinationsOf, sizeOfGrid, variedIn, variedInWords } from "../../../schema/sweep.ts";
+import { unusedSettings } from "../../../schema/unused-settings.ts";
 import type { NewFineTune, NewSweep, RunNote } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import type { NewRunInput } from "../fine-tune/create-fine-tune-input.ts";
@@ -12,6 +14,7 @@ import {
   type Attempt,
   type CheckedRun,
   checkAllRows,
+  hasRows,
   isComplete,
   newFineTune,
   readRun,
@@ -30,15 +33,31 @@ export interface ReadSweep {
 export async function readSweep(context: Context, input: NewSweepInput, attempt: Attempt): Promise<ReadSweep> {
   const given = (await attempt(() => givenIn(input))) ?? [];
   const varied = variedIn(given);
+  const shared = usedByAny(input.run, given);
   const runs: ReadSweep["runs"][number][] = [];
   for (const [index, settings] of given.entries()) {
     const words = variedInWords(settings, varied);
     const one = inputOf(input.run, settings, words);
     const about: Attempt = (check, argument) => attempt(() => ofRun(index, words, check), argument);
-    const run = await readRun(context.store, one, about);
+    const run = await readRun(context.store, one, about, new Set(shared.filter((name) => settings[name] == null)));
     if (isComplete(run)) runs.push({ input: one, run });
   }
   return { varied, runs, wanted: given.length };
+}
+
+/** What the runs share and one of them uses at least: a rank of adapters, say, where the method varies. */
+function usedByAny(run: NewRunInput, given: readonly GivenSettings[]): HyperparameterName[] {
+  const common = withoutNulls(run.hyperparameters ?? {});
+  const names = hyperparameterEntries.flatMap(([name]) => (common[name] === undefined ? [] : [name]));
+  const rows = { validated: hasRows("validationDataset", run), tested: hasRows("testDataset", run) };
+  const used = given.flatMap((settings) => {
+    const { data } = hyperparametersSchema.safeParse({ ...common, ...settings });
+    const unused = new Set(
+      data && unusedSettings(names, { hyperparameters: data, ...rows }).map(({ path: [name] }) => name),
+    );
+    return names.filter((name) => data === undefined || !unused.has(name));
+  });
+  return [...new Set(used)];
 }
 
 /** The settings of each run that are not those of all. @throws INVALID_ARGUMENT */
@@ -96,8 +115,8 @@ export async function checkRowsOfSweep(context: Context, { runs }: ReadSweep, at
   const checked = new Map<string, RunNote[]>();
   const notes: RunNote[][] = [];
   for (const [index, { run }] of runs.entries()) {
-    const { truncate, objective, method, prefixLength } = run.hyperparameters;
-    const key = JSON.stringify([truncate, objective, method, prefixLength]);
+    const { truncate, objective, method, prefixLength, linearProbe } = run.hyperparameters;
+    const key = JSON.stringify([truncate, objective, method, prefixLength, linearProbe]);
     const about: Attempt = (check, argument) =>
       attempt(() => ofRun(index, "", check), argument?.replace("input", "input.run"));
     const found = checked.get(key) ?? (await checkAllRows(context, run, about));

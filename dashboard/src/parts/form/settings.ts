@@ -5,6 +5,7 @@ import type { HyperparameterName, Hyperparameters } from "../../../../schema/hyp
 import { hyperparameterEntries, hyperparameterTable } from "../../../../schema/hyperparameter-table.ts";
 import type { NumberSetting, Setting } from "../../../../schema/setting.ts";
 import { choiceOf, rangeInWords } from "../../../../schema/setting.ts";
+import { unusedSettings } from "../../../../schema/unused-settings.ts";
 import { formatInteger } from "../../format.ts";
 
 /** The hyperparameters that apply to a method, in the table's order. */
@@ -22,10 +23,22 @@ export function settingsChanged(hyperparameters: Hyperparameters): Hyperparamete
   );
 }
 
-/** What a copy of a run names; of a fork all that it may have: what it leaves out is as in the run that it forked. */
-export function settingsToCopy(run: { readonly hyperparameters: Hyperparameters; readonly from: object | null }) {
-  const { hyperparameters, from } = run;
-  return from ? settingsToFork(hyperparameters.method) : settingsChanged(hyperparameters);
+interface Copied {
+  readonly hyperparameters: Hyperparameters;
+  readonly from: object | null;
+  readonly validationDataset: object | null;
+  readonly testDataset: object | null;
+}
+
+/**
+ * What a copy of a run names; of a fork all that it may have: what it leaves out is as in the run that it forked. What the run
+ * has and does not use, as older releases took it, would be refused.
+ */
+export function settingsToCopy({ hyperparameters, from, validationDataset, testDataset }: Copied) {
+  const names = from ? settingsToFork(hyperparameters.method) : settingsChanged(hyperparameters);
+  const rows = { validated: validationDataset !== null, tested: testDataset !== null };
+  const unused = new Set(unusedSettings(names, { hyperparameters, ...rows }).map(({ path: [name] }) => name));
+  return names.filter((name) => !unused.has(name));
 }
 
 /** Those that a fork may change: the others are fixed by the log that it continues. */
