@@ -43,8 +43,9 @@ import "./find.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";
+import { withTypedIds } from "./typed-ids.ts";
 
-export const schema = builder.toSchema({ sortSchema: true });
+export const schema = withTypedIds(builder.toSchema({ sortSchema: true }));
 
 /** The text of schema/api.graphql. */
 export function printedSchema(): string {

@@ -41,7 +41,7 @@ test.each([
   [
     "the id of something else",
     { from: "2026-01-01", to: "2026-01-02", project: "RmluZVR1bmU6MQ==" },
-    "is not of type: Project",
+    "project: is the id of a FineTune; give the id of a Project as this API returned it",
   ],
 ])("usage refuses %s", async (_what, variables, message) => {
   const { errors } = await server.gql(usageOf, variables);
