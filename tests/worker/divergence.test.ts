@@ -166,6 +166,27 @@ describe("a run that diverges", () => {
     expect(runs.map(({ status }) => status)).toEqual(["FAILED", "FAILED", "CANCELLED"]);
   });
 
+  test("goes back to a checkpoint from its warm-up with a warm-up anew, within the steps that are left", async () => {
+    const modelPath = await tinyModel();
+    const settings = { ...wild, whenDiverged: "GO_BACK", steps: 100, warmupSteps: 96, evaluateEvery: 2 } as const;
+    const run = await newRun(modelPath, settings);
+    await work(modelPath);
+    const next = await wentBackFrom(run.id);
+    if (!next) throw new Error(`the run goes back: ${JSON.stringify(await store.fineTunes.get(run.id))}`);
+    await store.fineTunes.cancel(next.id);
+    const best = await store.checkpoints.get(next.fromCheckpointId ?? "");
+    expect(best?.step).toBeGreaterThan(0);
+    const { step = NaN } = best ?? {};
+    expect(step).toBeLessThan(96);
+    expect(settingsOf(next)).toEqual({
+      ...settingsOf(run),
+      learningRate: 0.1,
+      steps: 100 - step,
+      warmupSteps: Math.min(96, 100 - step),
+    });
+    expect(next.firstStep).toBe(step);
+  });
+
   test("decides the same when its worker dies anywhere before, and another one continues", async () => {
     const modelPath = await tinyModel();
     const whole = await newRun(modelPath, { evaluateEvery: 10 });
