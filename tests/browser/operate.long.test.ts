@@ -447,7 +447,9 @@ describe("a key that ends", () => {
     await dialog("Rotate “rotated here”", page).getByText("will switch to the new one").waitFor();
     await dialog("Rotate “rotated here”", page).getByRole("button", { name: "Make its successor" }).click();
     const secret = dialog("The key “rotated here”", page);
-    await expect.poll(() => secret.getByLabel("API key").inputValue()).toBe(await heldKey(page));
+    await expect
+      .poll(async () => (await secret.getByLabel("API key").inputValue()) === (await heldKey(page)))
+      .toBe(true);
     await secret.getByRole("button", { name: "I have kept it" }).click();
     await row("this page", page).getByText("Active").waitFor();
     await expect.poll(() => dialog("Sign in", page).count()).toBe(0);

@@ -1,9 +1,10 @@
 /** Whose key this page has, and what it allows: what the key may not do is not offered. */
 import { createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useRef } from "preact/hooks";
 import { defaultProjectId } from "../../../schema/projects.ts";
 import { globalIdOf } from "../../../schema/webhooks.ts";
 import type { Scope } from "../../../client/schema-types.ts";
+import type { Failure } from "./failure.ts";
 import type { ViewerQuery } from "./operations.ts";
 import { viewer } from "./operations.ts";
 import { useAnswer } from "./query.ts";
@@ -14,15 +15,29 @@ export type Viewer = ViewerQuery["viewer"];
 /** What a deed needs: a scope, or to be an operator, who has ADMIN in the default project. */
 export type Right = Scope | "OPERATOR";
 
-/** Null without a key, and until the service has answered. Asked by the frame, for every page in it. */
-export function useViewer(): Viewer | null {
-  const { data } = useAnswer(viewer, {}, { skip: readKey() === "" });
-  return data?.viewer ?? null;
+interface Asked {
+  /** Null without a key, and until the service has answered. */
+  readonly viewer: Viewer | null;
+  readonly failure: Failure | null;
+  /**
+   * A page that was shown before it is known what its key allows would offer and ask for what the key may not have, and show
+   * for a moment that it was refused. One that has been shown stays, with what is typed in it, whatever becomes of its key.
+   */
+  readonly showsPages: boolean;
+}
+
+/** Asked by the frame, for every page in it. */
+export function useViewer(): Asked {
+  const hasKey = readKey() !== "";
+  const { data, failure } = useAnswer(viewer, {}, { skip: !hasKey });
+  const shown = useRef(false);
+  shown.current ||= !hasKey || data !== null;
+  return { viewer: data?.viewer ?? null, failure, showsPages: shown.current };
 }
 
 export const ViewerContext = createContext<Viewer | null>(null);
 
-/** What most keys allow is there at once. */
+/** Without a key, all is offered. */
 export function allows(who: Pick<Viewer, "project" | "scopes"> | null, right: Right): boolean {
   if (who === null) return true;
   // Every scope but INFER includes READ.
@@ -34,12 +49,6 @@ export function allows(who: Pick<Viewer, "project" | "scopes"> | null, right: Ri
 export function useMay(): (right: Right) => boolean {
   const who = useContext(ViewerContext);
   return (right) => allows(who, right);
-}
-
-/** Null as long as it is not known: for what would show an error otherwise. */
-export function useReads(): boolean | null {
-  const who = useContext(ViewerContext);
-  return who === null && readKey() !== "" ? null : allows(who, "READ");
 }
 
 /** Said where somebody would do it otherwise. */

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { canWrite } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, useAgain, useAnswer } from "../api/query.ts";
-import { useReads } from "../api/viewer.ts";
+import { useMay } from "../api/viewer.ts";
 import { formatInteger } from "../format.ts";
 import type { Mode } from "./address.ts";
 import { toldApart } from "../parts/told-apart.ts";
@@ -37,14 +37,14 @@ export interface PlayedModel {
 type Found = PlayModelQuery["node"] | Failure;
 
 export function useModels(keys: readonly string[]): readonly PlayedModel[] {
-  const reads = useReads();
-  const { data: names, failure } = useAnswer(playNames, { reads: reads === true }, { skip: reads === null });
+  const reads = useMay()("READ");
+  const { data: names, failure } = useAnswer(playNames, { reads });
   const [found, setFound] = useState<ReadonlyMap<string, Found>>(new Map());
   const asked = names === null && failure === null ? [] : keys.filter((key) => !named(names, key) && !found.has(key));
   useEffect(() => {
     for (const key of asked) {
       const keep = (one: Found) => setFound((before) => new Map(before).set(key, one));
-      ask(playModel, { id: key, reads: reads === true }).then(
+      ask(playModel, { id: key, reads }).then(
         ({ node }) => keep(node),
         (error: unknown) => keep(asFailure(error)),
       );

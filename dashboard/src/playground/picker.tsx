@@ -1,7 +1,7 @@
 /** Chooses one more model: by search, among aliases, base models, and the checkpoints of runs. */
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useAnswer } from "../api/query.ts";
-import { needsScope, useReads } from "../api/viewer.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
 import { toldApart } from "../parts/told-apart.ts";
@@ -28,9 +28,9 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
   const id = useId();
   const [search, setSearch] = useState("");
   const searchFor = useTyped((text) => setSearch(text.trim()));
-  const reads = useReads();
-  const names = useAnswer(playNames, { reads: reads === true }, { skip: reads === null });
-  const runs = useAnswer(playRuns, { name: search }, { skip: reads !== true });
+  const reads = useMay()("READ");
+  const names = useAnswer(playNames, { reads });
+  const runs = useAnswer(playRuns, { name: search }, { skip: !reads });
   useEffect(() => dialog.current?.showModal(), []);
   const fits = (name: string) => name.toLowerCase().includes(search.toLowerCase());
   const groups: readonly (readonly [string, readonly Choice[]])[] = [
@@ -97,7 +97,7 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
           </p>
         )}
       </div>
-      {reads === false && (
+      {!reads && (
         <p class="muted">
           Your key may not see runs. A checkpoint that has an alias can be asked by it; to choose any other,{" "}
           {needsScope("READ")}.

@@ -2,9 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
+import type { Failure } from "../api/failure.ts";
 import { allows, type Right, useViewer, ViewerContext } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
+import { Problem } from "../parts/problem.tsx";
 import { Toasts } from "../parts/toast.tsx";
 import { Account } from "./account.tsx";
 import { Keys } from "./keys-help.tsx";
@@ -25,8 +27,8 @@ const places = [
 export function Shell({ children }: { children: ComponentChildren }) {
   const { route, path } = useLocation();
   const menu = useRef<HTMLElement>(null);
-  const viewer = useViewer();
-  const offered = places.filter(({ needs }) => needs === null || allows(viewer, needs));
+  const { viewer, failure, showsPages } = useViewer();
+  const offered = places.filter(({ needs }) => needs === null || (showsPages && allows(viewer, needs)));
   useShortcuts(offered.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
   // On a phone, the links lie over the page until one is chosen.
   useEffect(() => menu.current?.hidePopover?.(), [path]);
@@ -59,13 +61,18 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </header>
       <Stale />
       <main id="main" tabIndex={-1}>
-        {children}
+        {showsPages ? children : <Waiting failure={failure} />}
       </main>
       <Toasts />
       <SignIn />
       <Keys />
     </ViewerContext.Provider>
   );
+}
+
+function Waiting({ failure }: { failure: Failure | null }) {
+  if (failure === null) return <p class="muted">Loading…</p>;
+  return <Problem title="What your key allows could not be read" failure={failure} />;
 }
 
 /** A run belongs to the runs, and so does what compares them. */

@@ -74,6 +74,61 @@ test.each(everyScope)("with the scope %s alone", async (scope) => {
   expect(tests.complaints).toEqual([]);
 });
 
+test("a page waits for what its key allows: it asks for nothing that may be refused, and shows no error", async () => {
+  const { page, server } = tests;
+  const asked: string[] = [];
+  const askedBefore: (readonly string[])[] = [];
+  page.on("request", (request) => {
+    const operation = /(?:query|mutation) (?<name>\w+)/u.exec(request.postData() ?? "")?.groups?.["name"];
+    if (operation) asked.push(operation);
+  });
+  await page.route("**/graphql", async (route) => {
+    if (!/query Viewer\b/u.test(route.request().postData() ?? "")) return route.continue();
+    // The answer is held back for as long as the service takes: what the page asks beside it is under way by then.
+    const response = await route.fetch();
+    askedBefore.push([...asked]);
+    return route.fulfill({ response });
+  });
+  await page.addInitScript(keepAlerts);
+  await page.goto(`${server.url}/favicon.svg`);
+  await page.evaluate((key) => localStorage.setItem("steplog-token", key), keys.get("INFER") ?? "");
+  for (const { address, needs } of visited.filter((place) => !mayDo("INFER", place.needs))) {
+    asked.length = askedBefore.length = 0;
+    await page.goto(`${server.url}${address}`);
+    await page.getByRole("main").getByText(`scope ${needs}`).first().waitFor();
+    expect([address, ...askedBefore]).toEqual([address, ["Viewer"]]);
+    const alerts = await page.evaluate(() => (globalThis as unknown as { alerts: readonly string[] }).alerts);
+    expect([address, alerts]).toEqual([address, []]);
+  }
+});
+
+test("where what its key allows cannot be read, the page says so, and goes on once it can", async () => {
+  const { page, server } = tests;
+  let refuses = true;
+  await page.route("**/graphql", (route) =>
+    refuses && /query Viewer\b/u.test(route.request().postData() ?? "") ? route.abort() : route.continue(),
+  );
+  await page.goto(`${server.url}/favicon.svg`);
+  await page.evaluate((key) => localStorage.setItem("steplog-token", key), keys.get("READ") ?? "");
+  await page.goto(server.url);
+  await page.getByRole("alert").getByText("What your key allows could not be read").waitFor();
+  refuses = false;
+  await page.getByRole("main").getByText("ended").first().waitFor();
+});
+
+/** Each alert that is shown, however short. Runs in the page, before its scripts. */
+function keepAlerts(): void {
+  const alerts: string[] = [];
+  Object.assign(globalThis, { alerts });
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes)
+      for (const node of addedNodes)
+        if (node instanceof Element)
+          for (const one of node.parentElement?.querySelectorAll(".problem, [role=alert]") ?? [])
+            alerts.push(one.textContent ?? "");
+  }).observe(document, { childList: true, subtree: true });
+}
+
 /** From a page that it may not see to the playground, with the models that it may name. */
 async function expectToAsk(page: Page): Promise<void> {
   await page.goto(tests.server.url);
