@@ -51,10 +51,11 @@ interface Failure {
   }[];
 }
 
-/** Prints what failed to stderr, with the line and field of each issue. */
+/** Prints what failed to stderr, with the line and field of each issue, unless the message already says it. */
 export function reportFailure(failure: Failure): void {
   process.stderr.write(`${failure.code}: ${failure.message}\n`);
-  for (const { line, field, message } of failure.issues) {
+  const isSaid = ({ line, message }: Failure["issues"][number]) => line == null && failure.message.includes(message);
+  for (const { line, field, message } of failure.issues.filter((issue) => !isSaid(issue))) {
     const where = [line ? [`line ${line}`] : [], field ? [field] : []].flat().join(", ");
     process.stderr.write(`  ${where}${where === "" ? "" : ": "}${message}\n`);
   }

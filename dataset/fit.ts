@@ -154,5 +154,7 @@ function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
   }
   if (labelWords.includes(row.completion)) return [];
   const known = labelWords.map(quote).join(", ");
-  return [`the completion ${quote(row.completion)} is not one of the label words (${known})`];
+  const near = labelWords.find((word) => word.trim() === row.completion.trim());
+  const advice = near === undefined ? "" : `; ${quote(near)} has other spaces around it`;
+  return [`the completion ${quote(row.completion)} is not one of the label words (${known})${advice}`];
 }

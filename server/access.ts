@@ -37,9 +37,9 @@ export function checkReach({ apiToken, host, openToEveryone }: AccessOptions, ha
   if (apiToken || hasKeys || openToEveryone || isLoopback(host)) return;
   throw new SteplogError(
     "INVALID_ARGUMENT",
-    `Anybody who reaches ${host || "this machine"} could use this server, because it has no token. Set ` +
-      "STEPLOG_API_TOKEN, or listen on 127.0.0.1 (STEPLOG_HOST), or accept the risk with --open-to-everyone " +
-      "(STEPLOG_OPEN_TO_EVERYONE=yes).",
+    `Anybody who reaches ${host || "this machine"} could use this server, because it has neither API keys nor a ` +
+      "token. Make a key (steplog keys create), or set STEPLOG_API_TOKEN, or listen on 127.0.0.1 (STEPLOG_HOST), or " +
+      "accept the risk with --open-to-everyone (STEPLOG_OPEN_TO_EVERYONE=yes).",
   );
 }
 
@@ -141,7 +141,7 @@ export class Access {
     const { origin } = request.headers;
     throw new SteplogError(
       "UNAUTHENTICATED",
-      `Pages from ${origin} may not use this server. Add it to the allowed CORS origins.`,
+      `Pages from ${origin} may not use this server. Add the address to its STEPLOG_CORS_ORIGINS.`,
     );
   }
 

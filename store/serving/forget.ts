@@ -59,7 +59,7 @@ const again = "Try again later.";
 
 function notBegun(one: Pick<Completion, "createdAt" | "startBy">): CompletionFailure {
   const seconds = Math.round((one.startBy.getTime() - one.createdAt.getTime()) / 1000);
-  const message = `No worker began to answer within ${counted(seconds, "second")}, as long as a request waits. ${again}`;
+  const message = `No worker began to answer within ${counted(seconds, "second")}; a request waits no longer. ${again}`;
   return { code: "UNAVAILABLE", message, issues: [] };
 }
 

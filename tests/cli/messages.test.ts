@@ -211,4 +211,14 @@ describe("with a service", () => {
     expect(json).toMatchObject({ errors: [{ code: "INVALID_ARGUMENT" }, { code: "DATASET_INVALID" }], counts: null });
     expect(await server.store.datasets.list({ limit: 9 })).toHaveLength(before.length + 1);
   });
+
+  test("what the message says already is not said again below it; another field or a line is", async () => {
+    withToken("right");
+    const unknown = await tune(await settings({ baseModel: "nothing" }));
+    expect(unknown.stderr.match(/There is no base model "nothing"/gu)).toHaveLength(1);
+    await writeFile(at("wrong.jsonl"), '{"prompt":"a"}\n{"prompt":1,"completion":"b"}\n');
+    const wrong = await tune(await settings({ dataset: "wrong.jsonl" }));
+    expect(wrong.stderr).toMatch(/^ {2}line 1, completion: /mu);
+    expect(wrong.stderr).toMatch(/^ {2}line 2, prompt: /mu);
+  });
 });

@@ -158,4 +158,9 @@ describe("rows against a model", async () => {
       message: expect.stringContaining('" b" is not one of the label words') as string,
     });
   });
+
+  test("are told of a label word that is the completion but for its spaces", async () => {
+    const error = await refusal(checkRowsFit({ ...fit, labelWords: ["b", "c"], rows: rows(good) }));
+    expect(error.issues[0]?.message).toContain('("b", "c"); "b" has other spaces around it');
+  });
 });

@@ -96,6 +96,23 @@ describe("the site", () => {
     expect([missing("reference-errors.html"), missing("troubleshooting.html")]).toEqual([[], []]);
   });
 
+  test("quotes of what somebody sees only what is said somewhere", () => {
+    const folders = ["cli", "dashboard/src", "engine", "schema", "server", "store", "worker"].map(packagePath);
+    const sources = folders.flatMap((at) =>
+      readdirSync(at, { recursive: true, encoding: "utf8" })
+        .filter((name) => /\.(?:tsx?|js)$/u.test(name))
+        .map((name) => readFileSync(path.join(at, name), "utf8")),
+    );
+    // A sentence that goes on in the next line is one.
+    const said = sources.join("\n").replaceAll(/["`] \+\s*["`]/gu, "");
+    const text = readFileSync(packagePath("docs/TROUBLESHOOTING.md"), "utf8");
+    const seen = text.split("\n").flatMap((line) => /^\| (?<cell>[^|]+)/u.exec(line)?.groups?.["cell"] ?? []);
+    const quotes = seen.flatMap((cell) => [...cell.matchAll(/"([^"]+)"/gu)].map(([, quote = ""]) => quote));
+    expect(quotes.length).toBeGreaterThan(15);
+    const parts = quotes.flatMap((quote) => quote.split("...").map((part) => part.trim()));
+    expect(parts.filter((part) => !said.includes(part))).toEqual([]);
+  });
+
   test("refuses to be built with a link that leads nowhere", () => {
     const entry = { source: "docs/A.md", slug: "a", name: "A", wants: "" };
     const build = (text: string) => {

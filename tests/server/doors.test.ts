@@ -216,7 +216,7 @@ describe("without a token", () => {
   test.each(["0.0.0.0", "::", "", "192.0.2.1", "example.org"])("the server does not listen on %j", async (host) => {
     const failed = await server.another({ host }).catch((error: unknown) => error);
     expect(failed).toMatchObject({ code: "INVALID_ARGUMENT" });
-    expect(String(failed)).toMatch(/STEPLOG_API_TOKEN.*--open-to-everyone/u);
+    expect(String(failed)).toMatch(/neither API keys nor a token.*keys create.*STEPLOG_API_TOKEN.*--open-to-everyone/u);
   });
 
   test("with a token, or with the risk accepted, it does", async () => {
