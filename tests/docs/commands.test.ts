@@ -54,6 +54,16 @@ test.each(steplogLines)("$place: $line", async ({ args }) => {
   expect(ran).toBe(true);
 });
 
+test("models that commands read are in the models folder of a clone, or were made by a command", () => {
+  const optionsOf = (args: readonly string[], names: readonly string[]) =>
+    args.flatMap((word, at) => (names.includes(word) && /\//u.test(args[at + 1] ?? "") ? [args[at + 1] ?? ""] : []));
+  const read = steplogLines.flatMap(({ place, args }) =>
+    optionsOf(args, ["--model", "--base"]).map((folder) => ({ place, folder })),
+  );
+  expect(read.length).toBeGreaterThan(5);
+  expect(read.filter(({ folder }) => !folder.startsWith("data/models/"))).toStrictEqual([]);
+});
+
 test("npm scripts that the pages run exist", () => {
   const wrong = lines.flatMap(({ place, line }) => {
     const name = /\bnpm run (?:-s )?([\w:]+)/u.exec(line)?.[1];
