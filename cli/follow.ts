@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FineTune, SteplogClient } from "../client/index.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { rowNoteTypes } from "../schema/row-findings.ts";
-import { counted, formatBytes, formatDuration } from "../schema/units.ts";
+import { counted, formatBytes, formatDuration, formatLoss } from "../schema/units.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { reportFailure } from "./exit.ts";
 import { requireWritable } from "./files.ts";
@@ -179,7 +179,7 @@ function rateOf(arrivals: readonly { step: number; at: number }[]): number | nul
 
 function progressText(step: number, steps: number, loss: number | null, rate: number | null): string {
   const width = String(steps).length;
-  const parts = [`step ${String(step).padStart(width)}/${steps}`, `loss ${loss === null ? "-" : loss.toFixed(4)}`];
+  const parts = [`step ${String(step).padStart(width)}/${steps}`, `loss ${loss === null ? "-" : formatLoss(loss)}`];
   if (rate !== null) parts.push(`${rate.toFixed(1)} steps/s`, `ETA ${formatDuration((steps - step) / rate)}`);
   return parts.join("   ");
 }

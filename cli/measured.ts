@@ -1,6 +1,6 @@
 /** What was measured on rows, in words. */
 import type { Evaluation } from "../client/index.ts";
-import { counted } from "../schema/units.ts";
+import { counted, formatLoss } from "../schema/units.ts";
 
 export type Measurements = Pick<Evaluation, "loss" | "accuracy" | "f1" | "exactMatch" | "rows">;
 
@@ -9,5 +9,5 @@ export function inWords({ loss, accuracy, f1, exactMatch, rows }: Measurements, 
   const known = Object.entries(shares).flatMap(([name, share]) =>
     share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
   );
-  return `loss ${loss === null ? "not finite" : loss.toFixed(4)}${known.join("")} on ${counted(rows, noun)}`;
+  return `loss ${loss === null ? "not finite" : formatLoss(loss)}${known.join("")} on ${counted(rows, noun)}`;
 }

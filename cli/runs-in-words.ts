@@ -1,6 +1,6 @@
 /** Runs in the words of a command line: their status in its colour, how far they are, and what they measured best. */
 import type { FineTuneStatus } from "../client/schema-types.ts";
-import { formatDuration } from "../schema/units.ts";
+import { formatDuration, formatLoss } from "../schema/units.ts";
 import { coloursOf } from "./terminal.ts";
 
 interface Asked {
@@ -52,7 +52,7 @@ export function bestInWords(best: Best | null): string {
 }
 
 export function lossInWords(loss: number | null): string {
-  return loss === null ? "-" : loss.toFixed(4);
+  return loss === null ? "-" : formatLoss(loss);
 }
 
 /** 2026-11-29T19:09:16.000Z as 2026-11-29 19:09. */

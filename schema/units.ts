@@ -13,6 +13,11 @@ export function formatBytes(bytes: number): string {
   return bytes === 1 ? "1 byte" : scaled(bytes, [" bytes", " kB", " MB", " GB", " TB"]);
 }
 
+/** Four decimals; the loss of a run that diverged may have many digits, and is written as 1.70e11. */
+export function formatLoss(loss: number): string {
+  return Math.abs(loss) < 100_000 ? loss.toFixed(4) : loss.toExponential(2).replace("e+", "e");
+}
+
 /** 124,439,808 as 124.4 M. */
 export function formatCount(count: number): string {
   return scaled(count, ["", " k", " M", " B", " T"]);

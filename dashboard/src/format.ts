@@ -1,4 +1,5 @@
 /** Formats numbers, sizes and times in the visitor's language. */
+import { formatLoss as lossInWords } from "../../schema/units.ts";
 
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
@@ -26,7 +27,7 @@ export const formatSentence = (text: string) => text.replaceAll(counts, (digits)
 
 export const formatCompact = (value: number) => compact.format(value);
 export const formatShare = (value: number | null | undefined) => orNone(value, (share) => percent.format(share));
-export const formatLoss = (value: number | null | undefined) => orNone(value, (loss) => loss.toFixed(4));
+export const formatLoss = (value: number | null | undefined) => orNone(value, lossInWords);
 export const formatRate = (value: number | null) =>
   orNone(value, (rate) => (rate >= 100 ? number.format(rate) : rate.toPrecision(3)));
 export const formatTime = (value: string | null) => orNone(value, (text) => dateTime.format(new Date(text)));

@@ -1,7 +1,7 @@
 /** The points of the charts keep every step, and the smoothed line follows them. */
 import { describe, expect, test } from "vitest";
 import { placeIssues } from "../../dashboard/src/parts/form/field-errors.ts";
-import { valueNear } from "../../dashboard/src/parts/values.ts";
+import { plainTick, valueNear } from "../../dashboard/src/parts/values.ts";
 import { addStep, lastStep, recentLoss, smooth, stepCount, union, type Point } from "../../dashboard/src/run/points.ts";
 
 const measured = { projectedGradient: 3, learningRate: 1e-6, seconds: 0.5 };
@@ -99,4 +99,9 @@ test("issues are placed at the fields that their paths name; those of lines and 
     ["labelWords", "is empty; is a number"],
   ]);
   expect(rest.map(({ field }) => field)).toEqual(["prompt", "input.from"]);
+});
+
+test("a number beside an axis is never wider than its room", () => {
+  const shown = [2e11, 175_000_000_000, 1_000_000, 123_456, 13.66514, 0.0068, 0, 1.234e-5].map(plainTick);
+  expect(shown).toEqual(["2e11", "1.75e11", "1e6", "123500", "13.67", "0.0068", "0", "1.2e-5"]);
 });

@@ -10,7 +10,7 @@ import { shownTheme } from "../theme.ts";
 import { leftOut, onLogScale } from "./log-scale.ts";
 import { lastIn, plotKeys, pressed } from "./plot-keys.ts";
 import type { PlotSeries } from "./plot-series.ts";
-import { valueNear } from "./values.ts";
+import { plainTick, valueNear } from "./values.ts";
 import type { Range } from "./zoom.ts";
 
 interface PlotProps {
@@ -192,8 +192,4 @@ function seriesOf(
       return one ? one.format(value ?? valueNear(one.values, at ?? lastIn(x.values, range))) : "–";
     },
   };
-}
-
-function plainTick(value: number): string {
-  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
