@@ -11,6 +11,7 @@ import { chart } from "./chart.ts";
 import { type DrainOptions, benchDrain, drainLines } from "./drain.ts";
 import type { EstimatorOptions } from "./estimators.ts";
 import { benchEstimators, estimatorTable } from "./estimators.ts";
+import { type ForetoldOptions, benchForetold, foretoldTable, usualRuns } from "./foretold.ts";
 import type { GenerateOptions } from "./generate.ts";
 import { benchGenerate } from "./generate.ts";
 import type { GemmOptions } from "./gemm.ts";
@@ -60,7 +61,11 @@ interface Output {
   readonly out?: string;
 }
 
-type LearningFlags = Omit<LearningOptions, "contenders"> & { readonly settings?: readonly Contender[] } & Output;
+interface Settings {
+  readonly settings?: readonly Contender[];
+}
+
+type LearningFlags = Omit<LearningOptions, "contenders"> & Settings & Output;
 
 type ServeFlags = ServeOptions &
   ColdOptions &
@@ -108,6 +113,15 @@ measuring("drain", "short runs in a queue, drained by workers, compared with a l
   .addOption(count("--batch", "rows per step", 16))
   .addOption(count("--workers", "workers, each with one thread unless told otherwise", 2))
   .action((options: DrainOptions & Output) => runAndShow(options, benchDrain, (result) => lines(drainLines(result))));
+
+measuring("foretold", "what is foretold of runs (estimateFineTune), divided by what they then take")
+  .option("--config <name>", "a config of random weights, and rows of random tokens; the demo by default")
+  .option("--settings <json>", "a run: name and settings (repeatable)", contenderOf)
+  .option("--followed", "have a command line follow each run")
+  .addOption(count("--rounds", "times that each run is made", 3))
+  .action(({ settings = usualRuns, ...options }: Omit<ForetoldOptions, "runs"> & Settings & Output) =>
+    runAndShow({ ...options, runs: settings }, benchForetold, foretoldTable),
+  );
 
 measuring("generate", "greedy continuation, token by token, compared with a copy of memory")
   .addOption(config())

@@ -124,6 +124,13 @@ export function secondsOf(counts: RunCounts, speeds: RunSpeeds): RunSeconds {
     (sum, { kind, tokens }) => sum + tokens * (speeds.evaluationToken[kind] ?? 0),
     0,
   );
+  const checkpoints = (counts.checkpoints + betweenSteps(counts)) * speeds.checkpoint;
   const { start } = speeds;
-  return { start, steps, evaluations, total: start + steps + evaluations + counts.checkpoints * speeds.checkpoint };
+  return { start, steps, evaluations, total: start + steps + evaluations + checkpoints };
+}
+
+/** Evaluations of the validation rows between the first step and the last: each has a checkpoint if it is the best so far. */
+function betweenSteps({ evaluations }: RunCounts): number {
+  const times = evaluations.find(({ kind }) => kind === "VALIDATION")?.times ?? 0;
+  return Math.max(0, times - 2);
 }

@@ -17,6 +17,8 @@ import { fits, isDue, isFree } from "./queue/claimable.ts";
 import type { JobHooks } from "./queue/claimers.ts";
 import { finishJob } from "./queue/jobs.ts";
 import { type Lease, lockJob } from "./queue/leases.ts";
+import type { StepBatch } from "./runs/appends.ts";
+import { rehearseAppend } from "./runs/rehearsal.ts";
 
 /** A measurement by one worker. */
 export interface AskedSpeed {
@@ -34,6 +36,8 @@ export interface Speeds {
   pending(key: string): Promise<ReadonlySet<string>>;
   /** Takes the jobs back that no worker has begun. */
   withdraw(key: string): Promise<void>;
+  /** Does what appendSteps does for a run, and takes it back. @throws LEASE_LOST */
+  rehearse(job: Lease, batch: StepBatch): Promise<void>;
   /** Keeps what a worker has measured, and ends its job; null if it could not, or had to give way. */
   finish(job: Lease, speeds: RunSpeeds | null): Promise<void>;
 }
@@ -74,6 +78,7 @@ export function speedsOf(database: Database): Speeds {
     async withdraw(key) {
       await database.delete(jobs).where(and(ofKey(key), isFree));
     },
+    rehearse: (lease, batch) => rehearseAppend(database, lease, batch),
     finish: (lease, speeds) => database.transaction((tx) => finish(tx, lease, speeds)),
   };
 }

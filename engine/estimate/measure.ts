@@ -3,6 +3,7 @@
  */
 import type { RunSpeeds } from "../../schema/estimate.ts";
 import { limits } from "../../schema/limits.ts";
+import { encodeHeader } from "../../schema/step-log.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { Device } from "../devices/device.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
@@ -10,7 +11,7 @@ import { sum } from "../numbers/mean.ts";
 import type { EngineMessage, FineTuneRequest, MeasureRequest } from "../thread/messages.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 import type { RunData } from "../train/data.ts";
-import { beginning, train } from "../train/mezo.ts";
+import { beginning, tokensOfStep, train } from "../train/mezo.ts";
 import type { PreparedRun } from "../train/prepare.ts";
 import { prepareRun } from "../train/prepare.ts";
 import type { MezoSettings } from "../train/settings.ts";
@@ -32,7 +33,7 @@ const firstRows = 32;
 /** Steps of one batch change next to nothing at this rate. */
 const smallRate = 1e-12;
 
-/** Steps come as messages, so that passing them on is measured too; then `measured`, or `stopped`. @throws as runFineTune does */
+/** Its log and its steps come as messages, so that passing them on and storing them is measured too; then `measured`, or `stopped`. @throws as runFineTune does */
 export async function* measureRun(
   { run, startedAt }: Pick<MeasureRequest, "run" | "startedAt">,
   device: Device,
@@ -47,6 +48,7 @@ export async function* measureRun(
     const request = { ...run, hyperparameters: { ...hyperparameters, learningRate: smallRate } };
     const prepared = await prepareRun(request, device, check, calls);
     const start = Number(process.hrtime.bigint() - startedAt) / 1e9;
+    yield { type: "began", headerBytes: encodeHeader(prepared.header), pickedRate: null, replaySeconds: 0 };
     const count = await counterOf(prepared.model.folder, hyperparameters);
     const steps = yield* measureSteps(prepared, count, budget.steps);
     const evaluationToken = await measureEvaluations(prepared, hyperparameters, count, budget.evaluation);
@@ -79,9 +81,11 @@ async function* measureSteps(
   const began = performance.now();
   while (secondsSince(began) < most || done.length < 2) {
     for await (const step of train(model, data.objective, own, first)) {
-      ends.push(secondsSince(began));
+      const seconds = secondsSince(began);
+      const tokens = tokensOfStep(data, own, step.step);
+      yield { type: "step", ...step, seconds: seconds - (ends.at(-1) ?? 0), tokens };
+      ends.push(seconds);
       done.push(step.step - 1);
-      yield { type: "step", ...step, seconds: 0, tokens: 0 };
       if (secondsSince(began) >= most && done.length >= 2) break;
     }
   }
@@ -125,15 +129,24 @@ async function measureEvaluations(
   for (const { kind, rows, part } of evaluationsOf(hyperparameters, data)) {
     const measured = kind === "IN_CONTEXT" || kind === "LINEAR_PROBE" ? model.bare : model;
     for (let share = Math.min(1, firstRows / rows); ; share = Math.min(1, 4 * share)) {
-      const began = performance.now();
-      await part(share).measure(measured);
-      const seconds = secondsSince(began);
+      const seconds = await usualSeconds(() => part(share).measure(measured), share < 1 ? 0 : most);
       if (seconds < most && share < 1) continue;
       speeds[kind] = seconds / (await count(part(share).count)).tokens;
       break;
     }
   }
   return speeds;
+}
+
+/** The mean of as many times as `most` seconds allow, one at least. */
+async function usualSeconds(work: () => Promise<unknown>, most: number): Promise<number> {
+  const began = performance.now();
+  let times = 0;
+  do {
+    await work();
+    times += 1;
+  } while (secondsSince(began) < most);
+  return secondsSince(began) / times;
 }
 
 function secondsSince(time: number): number {

@@ -111,6 +111,16 @@ export function batchOf(
   return batchIndices(count, batchSize * accumulate, seed, t);
 }
 
+/** Tokens of the rows of a step, from 1, each counted once. @param lengths of all rows */
+export function tokensOfStep(
+  { objective, lengths }: { readonly objective: Objective; readonly lengths: Uint32Array },
+  settings: MezoSettings,
+  step: number,
+): number {
+  const rows = batchOf(objective, settings, (settings.firstStep ?? 0) + step - 1);
+  return rows.reduce((sum, row) => sum + (lengths[row] ?? 0), 0);
+}
+
 /** An estimate for each seed, of the loss of the given rows, at the model's present weights. */
 export function estimate(
   model: ForwardModel,

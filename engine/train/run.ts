@@ -35,7 +35,7 @@ import { keepWeights } from "./kept-weights.ts";
 import type { MemoryGauge } from "./memory-readings.ts";
 import { MemoryReadings } from "./memory-readings.ts";
 import type { RunPosition } from "./mezo.ts";
-import { batchOf, train } from "./mezo.ts";
+import { tokensOfStep, train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
 import { TrainingTime } from "./training-time.ts";
@@ -202,8 +202,7 @@ class Run {
     for await (const step of train(model, data.objective, settings, this.#position)) {
       this.#log?.add(step.entries);
       this.#position = { entries: this.#position.entries + step.entries.length, step: step.step };
-      const rows = batchOf(data.objective, settings, (settings.firstStep ?? 0) + step.step - 1);
-      const tokens = rows.reduce((sum, row) => sum + (data.lengths[row] ?? 0), 0);
+      const tokens = tokensOfStep(data, settings, step.step);
       yield { type: "step", ...step, seconds: this.#time.lap(), tokens };
       this.#watch.addLoss(step.loss);
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();

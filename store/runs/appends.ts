@@ -4,7 +4,7 @@
  */
 import { and, desc, eq, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import { type FineTune, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
+import { type FineTune, type Job, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import type { Wanted } from "../../schema/states.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
@@ -104,6 +104,16 @@ function checkBatch(batch: StepBatch): void {
 
 async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<{ wanted: Wanted }> {
   const { job, run } = await lockJobAndRun(tx, lease);
+  await appendTo(tx, { job, run }, batch);
+  return { wanted: run.wanted };
+}
+
+/** What an append does once job and run are locked. */
+export async function appendTo(
+  tx: Transaction,
+  { job, run }: { readonly job: Job; readonly run: FineTune },
+  batch: StepBatch,
+): Promise<void> {
   if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has no header yet.`);
   if (run.entries !== batch.firstEntry) throw notAtEnd(run, batch);
   invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch starts after step ${run.stepsDone}`);
@@ -119,7 +129,6 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
     addUsage(tx, usedBy(batch, run.projectId)),
   ]);
   await mergeSteps(tx, run.id, { before: run.stepsDone, after: run.stepsDone + batch.metrics.length });
-  return { wanted: run.wanted };
 }
 
 async function countSteps(tx: Transaction, run: FineTune, batch: StepBatch): Promise<void> {

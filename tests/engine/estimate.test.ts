@@ -183,3 +183,22 @@ test("speeds are those of the run's own steps and rows; asked to stop, it says s
   expect(ofType(messages, "step").length).toBeGreaterThan(1);
   expect(await measured(() => true)).toStrictEqual([{ type: "stopped" }]);
 });
+
+test("rows that are measured sooner than there is time for are measured again", async () => {
+  const request = await requestOf(usual, {
+    datasetPath: await rowsOf("train.jsonl", 7),
+    validationPath: await rowsOf("validation.jsonl", 5),
+  });
+  const passes = async (budget: { readonly steps: number; readonly evaluation: number }) => {
+    const total = new PassCounter();
+    const measuring = { run: request, startedAt: process.hrtime.bigint() };
+    const messages: EngineMessage[] = [];
+    for await (const message of measureRun(measuring, watching(device, total), () => false, unwatchedCalls, budget))
+      messages.push(message);
+    // Two sides of each step.
+    return total.passes - 2 * ofType(messages, "step").length;
+  };
+  const once = await passes({ steps: 0, evaluation: 0 });
+  expect(once).toBeGreaterThan(0);
+  expect(await passes({ steps: 0, evaluation: 1 })).toBeGreaterThan(2 * once);
+});

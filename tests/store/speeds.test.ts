@@ -4,10 +4,10 @@ import { placeOf } from "../../schema/estimate.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import type { JobKind } from "../../schema/jobs.ts";
 import { forgetMeasureMs } from "../../schema/limits.ts";
-import type { Store } from "../../store/store.ts";
+import type { StepBatch, Store } from "../../store/store.ts";
 import { everything } from "../support/claims.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { directly, longMs, newInput, newRun } from "./fixtures.ts";
+import { chainAfter, directly, longMs, metricsOf, newInput, newRun, scalarsOf, sha256 } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -62,6 +62,68 @@ test("what was measured is kept for the machine and device; nothing else stays",
   if (!again) throw new Error("there is a job");
   await store.speeds.finish(again, { ...speeds, start: 2 });
   expect((await store.speeds.kept(key)).get(placeOf(worker))?.start).toBe(2);
+});
+
+const batch: StepBatch = {
+  firstEntry: 40,
+  scalars: scalarsOf(40, 9),
+  decays: null,
+  chainAfter: chainAfter(9),
+  metrics: metricsOf(20, 9),
+  tokens: 100,
+};
+
+/** Rows that were put into tables since the last look, those that were taken back among them. */
+async function inserted(tables: readonly string[]): Promise<number[]> {
+  const rows = await directly(
+    fixture.url,
+    (sql) => sql<{ count: number }[]>`
+      select coalesce(sum(n_tup_ins), 0)::int as count from unnest(${tables}::text[]) with ordinality as wanted (name, at)
+      left join pg_stat_user_tables on relname = name group by at order by at`,
+  );
+  return rows.map(({ count }) => count);
+}
+
+const stored = async () =>
+  directly(
+    fixture.url,
+    (
+      sql,
+    ) => sql`select (select count(*)::int from fine_tunes) as runs, (select count(*)::int from step_metrics) as steps,
+      (select count(*)::int from log_segments) as segments, (select count(*)::int from usage_days) as usage`,
+  );
+
+test("steps of a measurement are stored as those of a run, and taken back", async () => {
+  await ask();
+  await directly(
+    fixture.url,
+    (sql) => sql`update jobs set payload = payload || ${sql.json({ training: sha256("rows") })}`,
+  );
+  const job = await claimAs("host-1");
+  if (!job) throw new Error("there is a job");
+  const before = await stored();
+  const tables = ["step_metrics", "log_segments", "merged_steps"];
+  let seen: number[] = [];
+  const rehearsed = async () => {
+    await store.speeds.rehearse(job, batch);
+    return (seen = await inserted(tables))[0];
+  };
+  // A connection of Postgres' tells of the rows that it put in with a transaction that comes a second later.
+  await expect.poll(rehearsed, { timeout: 30_000, interval: 300 }).toBeGreaterThan(0);
+  const [, segments = 0] = seen;
+  expect(seen).toStrictEqual([9 * segments, segments, segments]);
+  expect(await stored()).toStrictEqual(before);
+  await store.speeds.finish(job, speeds);
+  await expect(store.speeds.rehearse(job, batch)).rejects.toMatchObject({ code: "LEASE_LOST" });
+});
+
+test("without the dataset nothing is stored, and nothing fails", async () => {
+  await ask();
+  const job = await claimAs("host-1");
+  if (!job) throw new Error("there is a job");
+  const before = await stored();
+  await store.speeds.rehearse(job, batch);
+  expect(await stored()).toStrictEqual(before);
 });
 
 test("runs come first, and a measurement gives way to them", async () => {

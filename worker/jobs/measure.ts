@@ -1,7 +1,9 @@
 /** Jobs that measure how fast this worker would train a run that does not exist. They give way to every other job. */
 import { invariant } from "../../schema/errors.ts";
 import { measurementSchema } from "../../schema/estimate.ts";
+import type { Store } from "../../store/store.ts";
 import type { JobContext, JobHandler, RunningJob } from "./job.ts";
+import { StepRecorder } from "./step-recorder.ts";
 
 export const measureHandler: JobHandler = {
   start,
@@ -10,7 +12,8 @@ export const measureHandler: JobHandler = {
 
 async function start(context: JobContext): Promise<RunningJob> {
   const startedAt = process.hrtime.bigint();
-  const { store, job, pathOf } = context;
+  const { store, job, pathOf, stop } = context;
+  const recorder = new StepRecorder(rehearsing(store), job, { entries: 0, chain: null }, stop);
   const asked = measurementSchema.parse(job.payload);
   const baseModel = await store.baseModels.get(asked.baseModelId);
   invariant(baseModel, `the base model of measurement ${job.id} exists`);
@@ -41,10 +44,22 @@ async function start(context: JobContext): Promise<RunningJob> {
       },
     },
     async take(message) {
-      // Steps come as those of a run do, so that passing them on is measured too.
-      if (message.type === "step") return;
+      if (message.type === "step") return recorder.add(message);
+      if (message.type === "began") return recorder.begin(message.headerBytes, context.deviceNote, null);
+      await recorder.flush();
       await store.speeds.finish(job, message.type === "measured" ? message.speeds : null);
     },
-    close() {},
+    close: () => recorder.abandon(),
+  };
+}
+
+/** Steps come as those of a run do, and are stored as these: what that takes belongs to a step. Nothing of them stays. */
+function rehearsing(store: Store): Pick<Store, "beginLog" | "appendSteps"> {
+  return {
+    beginLog: () => Promise.resolve(),
+    async appendSteps(job, batch) {
+      await store.speeds.rehearse(job, batch);
+      return { wanted: "RUN" };
+    },
   };
 }

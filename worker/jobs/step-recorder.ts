@@ -21,7 +21,7 @@ interface LogEnd {
 }
 
 export class StepRecorder {
-  readonly #store: Store;
+  readonly #store: Pick<Store, "beginLog" | "appendSteps">;
   readonly #job: ClaimedJob;
   readonly #logEnd: LogEnd;
   readonly #onUnwanted: () => void;
@@ -33,7 +33,7 @@ export class StepRecorder {
   #timer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
 
-  constructor(store: Store, job: ClaimedJob, logEnd: LogEnd, onUnwanted: () => void) {
+  constructor(store: Pick<Store, "beginLog" | "appendSteps">, job: ClaimedJob, logEnd: LogEnd, onUnwanted: () => void) {
     this.#store = store;
     this.#job = job;
     this.#logEnd = logEnd;
