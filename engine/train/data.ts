@@ -205,7 +205,7 @@ function probeOf(
 ): Probe {
   const classesOf = (row: Row) => ("completion" in row ? (row.candidates ?? labelWords) : []);
   const words = classesOf(training[0]?.row ?? { prompt: "", completion: "" });
-  const odd = [...training, ...validation].some(({ row }) => classesOf(row).join("\n") !== words.join("\n"));
+  const odd = [...training, ...validation].some(({ row }) => !areSame(classesOf(row), words));
   if (words.length < 2 || odd) {
     const message = "a linear probe needs label words, or the same candidates in every row";
     throw new SteplogError("INVALID_ARGUMENT", `${message}. Leave linearProbe out.`, [
@@ -217,6 +217,11 @@ function probeOf(
     classes: prepared.map(({ row }) => words.indexOf("completion" in row ? row.completion : "")),
   });
   return { training: rowsOf(training), validation: rowsOf(validation), count: words.length };
+}
+
+/** Whatever their order. */
+function areSame(classes: readonly string[], words: readonly string[]): boolean {
+  return classes.length === words.length && new Set([...classes, ...words]).size === words.length;
 }
 
 /** The validation rows with in-context examples; null if the run asks for none. */

@@ -65,8 +65,8 @@ const fewestBeside = 16;
 
 /** Added to a loss before its logarithm: below this, losses differ in nothing that matters. */
 const floor = 0.1;
-/** What a loss that is higher, or not finite, counts as. */
-const highest = 1e4;
+/** What a loss of a step that is higher, or not finite, counts as. */
+export const highestLoss = 1e4;
 
 export class DivergenceWatch {
   readonly #settings: WatchedSettings;
@@ -90,7 +90,7 @@ export class DivergenceWatch {
 
   /** Adds the loss of the next step. */
   addLoss(loss: number): void {
-    const counted = Number.isFinite(loss) ? Math.min(Math.max(loss, 0), highest) : highest;
+    const counted = Number.isFinite(loss) ? Math.min(Math.max(loss, 0), highestLoss) : highestLoss;
     this.#logs.push(Math.log(counted + floor));
     if (this.#divergence) return;
     const fall = this.#sinceStart() ?? this.#sinceLowest();
@@ -277,7 +277,7 @@ function scoreNoise(a: number, b: number, rows: number): number {
 }
 
 function hasRisen(losses: readonly [number, number, number]): boolean {
-  const log = (loss: number) => Math.log((Number.isFinite(loss) ? loss : highest) + floor);
+  const log = (loss: number) => Math.log((Number.isFinite(loss) ? loss : highestLoss) + floor);
   const [start, best, now] = [log(losses[0]), log(losses[1]), log(losses[2])];
   return now - best >= Math.max((start - best) / 2, Math.log(validationFactor));
 }

@@ -8,6 +8,7 @@ import { runFineTune } from "../../engine/train/run.ts";
 import { type Hyperparameters, hyperparametersSchema, settingsOf } from "../../schema/hyperparameters.ts";
 import type { FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
+import { divergedMessage } from "../../worker/jobs/divergence.ts";
 import { fineTuneHandler } from "../../worker/jobs/fine-tune.ts";
 import { claimed, directly, lapse, newInput } from "../store/fixtures.ts";
 import { ofTests } from "../support/trained.ts";
@@ -90,6 +91,17 @@ async function wentBackFrom(id: string): Promise<FineTune | undefined> {
 async function eventsOf(id: string) {
   return store.fineTunes.events(id, { after: 0, limit: 100 });
 }
+
+test("a loss of steps that counts as the highest is said to be that or more", () => {
+  const start = { value: 0.69, firstStep: 1, lastStep: 1 };
+  const now = { value: 1e4, firstStep: 5, lastStep: 20 };
+  expect(divergedMessage({ measure: "training loss", start, best: start, now })).toBe(
+    "The run diverged: the training loss rose from 0.69 (step 1) at the start to 10000 or more (steps 5 to 20).",
+  );
+  expect(divergedMessage({ measure: "validation loss", start, best: start, now: { ...now, value: 2e4 } })).toContain(
+    "to 20000 (steps 5 to 20)",
+  );
+});
 
 describe("a run that diverges", () => {
   test("ends as FAILED with what was seen and what to do; what it measured and its best checkpoint stay", async () => {

@@ -1,4 +1,5 @@
 /** What is measured of a run beside its steps, and what follows from it. */
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -84,6 +85,26 @@ test("in-context learning is a baseline: as many rows in front of a prompt as fi
     code: "INVALID_ARGUMENT",
     issues: [{ field: "hyperparameters.inContextRows" }],
   });
+});
+
+test("a linear probe takes the candidates of rows in any order", async () => {
+  const settings = { learningRate: 1e-6, steps: 1, linearProbe: true };
+  const probed = async (changes: Parameters<typeof run>[1]) =>
+    (await run(settings, changes)).evaluations.find(({ kind }) => kind === "LINEAR_PROBE");
+  const inTurns = async (name: string) => {
+    const file = join(await scratch(), name);
+    const lines = readFileSync(demo(name), "utf8").trimEnd().split("\n");
+    const words = [" great", " terrible"];
+    const rows = lines.map((line, row) => ({
+      ...(JSON.parse(line) as object),
+      candidates: row % 3 === 1 ? words.toReversed() : words,
+    }));
+    await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    return file;
+  };
+  const [datasetPath, validationPath] = [await inTurns("train.jsonl"), await inTurns("validation.jsonl")];
+  const own = await probed({ datasetPath, validationPath, labelWords: [] });
+  expect(own?.accuracy).toBe((await probed({}))?.accuracy);
 });
 
 test("a linear probe is a baseline, where rows have one set of classes", async () => {

@@ -1,5 +1,6 @@
 /** What a run that has diverged, or overfitted, says of what was seen. What to try then: schema/rate-advice.ts. */
 import type { Fall, Level } from "../../engine/train/divergence.ts";
+import { highestLoss } from "../../engine/train/divergence.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 
 export function divergedMessage(fall: Fall): string {
@@ -18,7 +19,7 @@ export function overfittedMessage(fall: Fall, { patience }: Pick<Hyperparameters
 function inWords({ measure, start, best, now }: Fall): string {
   const isLoss = measure.endsWith("loss");
   const level = ({ value, firstStep, lastStep }: Level) => {
-    const shown = isLoss ? lossInWords(value) : `${(100 * value).toFixed(1)} %`;
+    const shown = isLoss ? lossInWords(value, measure === "training loss") : `${(100 * value).toFixed(1)} %`;
     return `${shown} (${firstStep === lastStep ? `step ${lastStep}` : `steps ${firstStep} to ${lastStep}`})`;
   };
   const what = isLoss ? measure : `${measure} of the validation rows`;
@@ -28,8 +29,9 @@ function inWords({ measure, start, best, now }: Fall): string {
   return isStart ? moved : `${moved}; it started at ${level(start)}`;
 }
 
-/** Losses of more than a thousand without an exponent. */
-function lossInWords(loss: number): string {
+/** Losses of more than a thousand without an exponent. Higher losses of steps count as the highest. */
+function lossInWords(loss: number, isOfSteps: boolean): string {
   if (!Number.isFinite(loss)) return "not finite";
+  if (isOfSteps && loss > 0.999 * highestLoss) return `${highestLoss} or more`;
   return loss < 1_000 ? String(Number(loss.toPrecision(3))) : loss.toFixed(0);
 }
