@@ -85,7 +85,7 @@ class Classes {
     if (this.#rows === 0) [this.#words, this.#completion] = [words.length > 0 ? words : null, completion];
     this.#rows += 1;
     this.#choose ||= words.length > 0;
-    if (this.#words && this.#words !== words && !isSame(this.#words, words)) this.#words = null;
+    if (this.#words && this.#words !== words && !areSameWords(this.#words, words)) this.#words = null;
     if (this.#completion !== completion) this.#completion = null;
   }
 
@@ -112,6 +112,7 @@ class Classes {
   }
 }
 
-function isSame(a: readonly string[], b: readonly string[]): boolean {
+/** The same words, in whatever order. */
+export function areSameWords(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((word, index) => word === b[index] || b.includes(word));
 }

@@ -17,6 +17,7 @@ import {
   type GraphQLSchema,
 } from "graphql";
 import { isAsyncIterable, isPromise, type Plugin } from "graphql-yoga";
+import { over, streamOver } from "./streams.ts";
 
 /** The extension of a subscription field whose answers depend on the row and the selection alone. */
 export const onlyRow = { onlyRow: true } as const;
@@ -89,29 +90,14 @@ function answersTo(kept: Map<unknown, Answers>, row: unknown): Answers {
   return answers;
 }
 
-/** return() reaches the rows at once, even while a next() is waiting, which that of a generator would not. */
 function mapped<Row>(rows: AsyncIterator<Row>, map: (row: Row) => Answer): AsyncGenerator<ExecutionResult, void, void> {
-  const over = { value: undefined, done: true } as const;
   const given = (value: ExecutionResult) => ({ value, done: false }) as const;
   const answered = (next: IteratorResult<Row>) => {
     if (next.done === true) return over;
     const answer = map(next.value);
     return isPromise(answer) ? answer.then(given) : given(answer);
   };
-  return {
-    next: () => rows.next().then(answered),
-    async return() {
-      await rows.return?.();
-      return over;
-    },
-    async throw(error) {
-      await rows.return?.();
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  return streamOver(rows, () => rows.next().then(answered));
 }
 
 // What a subscription selects

@@ -1,5 +1,6 @@
 /** A run's datasets, read and tokenised once: the objective on the training rows, and the rows to evaluate. */
 import { createReadStream } from "node:fs";
+import { areSameWords } from "../../dataset/findings.ts";
 import type { ModelBounds } from "../../dataset/encode.ts";
 import { encodeText, promptCut, roomIn } from "../../dataset/encode.ts";
 import { encodeRows, needsOf } from "../../dataset/fit.ts";
@@ -205,7 +206,7 @@ function probeOf(
 ): Probe {
   const classesOf = (row: Row) => ("completion" in row ? (row.candidates ?? labelWords) : []);
   const words = classesOf(training[0]?.row ?? { prompt: "", completion: "" });
-  const odd = [...training, ...validation].some(({ row }) => !areSame(classesOf(row), words));
+  const odd = [...training, ...validation].some(({ row }) => !areSameWords(classesOf(row), words));
   if (words.length < 2 || odd) {
     const message = "a linear probe needs label words, or the same candidates in every row";
     throw new SteplogError("INVALID_ARGUMENT", `${message}. Leave linearProbe out.`, [
@@ -217,11 +218,6 @@ function probeOf(
     classes: prepared.map(({ row }) => words.indexOf("completion" in row ? row.completion : "")),
   });
   return { training: rowsOf(training), validation: rowsOf(validation), count: words.length };
-}
-
-/** Whatever their order. */
-function areSame(classes: readonly string[], words: readonly string[]): boolean {
-  return classes.length === words.length && new Set([...classes, ...words]).size === words.length;
 }
 
 /** The validation rows with in-context examples; null if the run asks for none. */

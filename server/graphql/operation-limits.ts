@@ -18,6 +18,7 @@ import { refusal } from "../errors.ts";
 import { checkCost, costOf, type OperationCost } from "./cost.ts";
 import { checkDocument, checkQuery, checkVariables } from "./query-limits.ts";
 import { schema } from "./schema.ts";
+import { over, streamOver } from "../streams.ts";
 
 export function limitedOperations(): Plugin<Context> {
   return {
@@ -86,29 +87,15 @@ function toldOnce(cost: OperationCost | null, answer: Answer) {
 
 /** By a stream of its own: a hook of envelop would be called for every result, of a thousand subscribers at each step of a run. */
 function withFirst<Item>(items: AsyncIterator<Item>, change: (first: Item) => Item): AsyncGenerator<Item, void, void> {
-  const over = { value: undefined, done: true } as const;
   let isFirst = true;
   const changed = (next: IteratorResult<Item>) =>
     next.done === true ? over : { value: change(next.value), done: false as const };
-  return {
-    next() {
-      const next = items.next();
-      if (!isFirst) return next;
-      isFirst = false;
-      return next.then(changed);
-    },
-    async return() {
-      await items.return?.();
-      return over;
-    },
-    async throw(error) {
-      await items.return?.();
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  return streamOver(items, () => {
+    const next = items.next();
+    if (!isFirst) return next;
+    isFirst = false;
+    return next.then(changed);
+  });
 }
 
 function withCost(result: ExecutionResult, cost: OperationCost | null): ExecutionResult {
