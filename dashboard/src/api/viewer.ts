@@ -20,8 +20,8 @@ interface Asked {
   readonly viewer: Viewer | null;
   readonly failure: Failure | null;
   /**
-   * A page that was shown before it is known what its key allows would offer and ask for what the key may not have, and show
-   * for a moment that it was refused. One that has been shown stays, with what is typed in it, whatever becomes of its key.
+   * No page is shown until the scopes of its key are known: otherwise it would request what the key is not allowed to read and
+   * briefly show an error. Once shown, a page stays, with any text typed into it, even if the key is revoked.
    */
   readonly showsPages: boolean;
 }
